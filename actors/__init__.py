@@ -1,0 +1,1 @@
+"""Replicas, coordinators and client fleets: the pure protocols and the Ray actors that run them."""

@@ -1,0 +1,90 @@
+"""Every setting that a node needs, with its unit, range and default.
+
+`Config` is what an experiment may vary about the protocols themselves; `experiments.spec` adds the
+workload and the measurement. Field names are the keys of a suite file and the columns of the result
+tables; descriptions are shown to users.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+AcceptTo = Literal["all", "leader"]
+Milliseconds = float
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one replicated system. Defaults follow the authors' code where it is sensible."""
+
+    protocol: Annotated[str, Meta(description="which protocol orders the requests")] = "jpaxos"
+    replicas: Annotated[
+        int, Meta(ge=1, le=201, description="number of replicas n; odd, tolerates (n - 1) / 2")
+    ] = 3
+    service: Annotated[str, Meta(description="what is replicated")] = "null"
+    accept_to: Annotated[
+        AcceptTo, Meta(description="who receives phase 2b: every replica, or the leader alone")
+    ] = "all"
+    window: Annotated[int, Meta(ge=1, le=1024, description="undecided instances open at once")] = 2
+    batch_bytes_max: Annotated[
+        int, Meta(ge=1, le=8 << 20, description="most bytes in one proposed value")
+    ] = 65_507
+    batch_delay_ms: Annotated[
+        Milliseconds,
+        Meta(ge=0, le=10_000, description="longest wait for a fuller batch; 0 = leave when there is room"),
+    ] = 0.0
+    dissemination_batch_bytes_max: Annotated[
+        int, Meta(ge=1, le=8 << 20, description="most bytes in one disseminated batch (S-Paxos)")
+    ] = 65_507
+    dissemination_batch_delay_ms: Annotated[
+        Milliseconds,
+        Meta(ge=0, le=10_000, description="longest wait for a fuller disseminated batch (S-Paxos)"),
+    ] = 0.0
+    dissemination_window: Annotated[
+        int, Meta(ge=1, le=1024, description="unstable batches open per coordinator (S-Paxos)")
+    ] = 2
+    ack_delay_ms: Annotated[
+        Milliseconds,
+        Meta(ge=0, le=10_000, description="longest wait of an ack for a message to ride on (S-Paxos)"),
+    ] = 0.0
+    heartbeat_interval_ms: Annotated[
+        Milliseconds, Meta(ge=1, le=60_000, description="time between two Alive messages")
+    ] = 100.0
+    suspect_timeout_ms: Annotated[
+        Milliseconds, Meta(ge=10, le=600_000, description="silence after which a leader is suspected")
+    ] = 1000.0
+    retransmit_timeout_ms: Annotated[
+        Milliseconds, Meta(ge=1, le=60_000, description="least time before a message is sent again")
+    ] = 200.0
+    catch_up_delay_ms: Annotated[
+        Milliseconds, Meta(ge=1, le=60_000, description="lag after which missed decisions are asked for")
+    ] = 100.0
+    fetch_delay_ms: Annotated[
+        Milliseconds, Meta(ge=1, le=60_000, description="wait before a missing payload is asked for (S-Paxos)")
+    ] = 100.0
+    pending_requests_max: Annotated[
+        int, Meta(ge=1, le=1 << 22, description="unanswered requests at which a host stops reading from clients")
+    ] = 65_536
+    execution_backlog_max: Annotated[
+        int, Meta(ge=1, le=1 << 20, description="decided batches waiting for execution at which proposing stops")
+    ] = 128
+    frame_bytes_max: Annotated[
+        int, Meta(ge=1 << 16, le=256 << 20, description="largest frame accepted from a peer")
+    ] = 16 << 20
+    queue_bytes_max: Annotated[
+        int, Meta(ge=1 << 16, le=1 << 30, description="bytes queued for one peer beyond which frames are dropped")
+    ] = 64 << 20
+
+    @property
+    def majority(self) -> int:
+        """Size of a quorum."""
+        return self.replicas // 2 + 1
+
+    @property
+    def stable_holders(self) -> int:
+        """Replicas that must hold a payload before its id may be ordered: f + 1."""
+        return (self.replicas - 1) // 2 + 1
+
+
+CLIENTS_MAX = 1 << 22
+"""Client ids are below this: ids are dense, so the exactly-once table is an array."""

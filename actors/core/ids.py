@@ -1,0 +1,44 @@
+"""The names that the protocols count with."""
+
+from typing import Literal, NamedTuple
+
+View = int
+"""Number of a leadership period; the leader of view v is replica v mod n."""
+
+Instance = int
+"""Position in the totally ordered log, from 0."""
+
+ReplicaId = int
+"""Index of a replica, and of the host that it lives on: 0 to n - 1."""
+
+Role = Literal["replica", "coordinator", "fleet"]
+
+
+class Address(NamedTuple):
+    """Who a message comes from or goes to: a role and an index within that role."""
+
+    role: Role
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.role}-{self.index}"
+
+
+class BatchId(NamedTuple):
+    """Name of a batch: the coordinator that made it and its sequence there, from 1."""
+
+    origin: ReplicaId
+    sequence: int
+
+
+def leader_of(view: View, replicas: int) -> ReplicaId:
+    """Return the leader of `view` among `replicas` replicas."""
+    return view % replicas
+
+
+def is_host_local(one: Address, other: Address) -> bool:
+    """Say whether a message between the two stays on its host.
+
+    Only a coordinator and the replica of the same index share a host.
+    """
+    return one.index == other.index and {one.role, other.role} == {"replica", "coordinator"}
