@@ -175,7 +175,9 @@ class Columns:
         if all(len(buffer) == len(first) for buffer in buffers):
             head = cls.decode(first)
             if len(head) == 1 and head.cells.sizes is None:
-                matrix = np.frombuffer(b"".join(buffers), np.uint8).reshape(len(buffers), len(first))
+                matrix = np.frombuffer(b"".join(buffers), np.uint8).reshape(
+                    len(buffers), len(first)
+                )
                 if (matrix[:, :HEADER_BYTES] == matrix[0, :HEADER_BYTES]).all():
                     return cls._from_single_rows(matrix)
         return cls.concatenate([cls.decode(buffer) for buffer in buffers])

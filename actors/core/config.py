@@ -31,7 +31,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 65_507
     batch_delay_ms: Annotated[
         Milliseconds,
-        Meta(ge=0, le=10_000, description="longest wait for a fuller batch; 0 = leave when there is room"),
+        Meta(
+            ge=0,
+            le=10_000,
+            description="longest wait for a fuller batch; 0 = leave when there is room",
+        ),
     ] = 0.0
     dissemination_batch_bytes_max: Annotated[
         int, Meta(ge=1, le=8 << 20, description="most bytes in one disseminated batch (S-Paxos)")
@@ -45,34 +49,54 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 2
     ack_delay_ms: Annotated[
         Milliseconds,
-        Meta(ge=0, le=10_000, description="longest wait of an ack for a message to ride on (S-Paxos)"),
+        Meta(
+            ge=0, le=10_000, description="longest wait of an ack for a message to ride on (S-Paxos)"
+        ),
     ] = 0.0
     heartbeat_interval_ms: Annotated[
         Milliseconds, Meta(ge=1, le=60_000, description="time between two Alive messages")
     ] = 100.0
     suspect_timeout_ms: Annotated[
-        Milliseconds, Meta(ge=10, le=600_000, description="silence after which a leader is suspected")
+        Milliseconds,
+        Meta(ge=10, le=600_000, description="silence after which a leader is suspected"),
     ] = 1000.0
     retransmit_timeout_ms: Annotated[
         Milliseconds, Meta(ge=1, le=60_000, description="least time before a message is sent again")
     ] = 200.0
     catch_up_delay_ms: Annotated[
-        Milliseconds, Meta(ge=1, le=60_000, description="lag after which missed decisions are asked for")
+        Milliseconds,
+        Meta(ge=1, le=60_000, description="lag after which missed decisions are asked for"),
     ] = 100.0
     fetch_delay_ms: Annotated[
-        Milliseconds, Meta(ge=1, le=60_000, description="wait before a missing payload is asked for (S-Paxos)")
+        Milliseconds,
+        Meta(ge=1, le=60_000, description="wait before a missing payload is asked for (S-Paxos)"),
     ] = 100.0
     pending_requests_max: Annotated[
-        int, Meta(ge=1, le=1 << 22, description="unanswered requests at which a host stops reading from clients")
+        int,
+        Meta(
+            ge=1,
+            le=1 << 22,
+            description="unanswered requests at which a host stops reading from clients",
+        ),
     ] = 65_536
     execution_backlog_max: Annotated[
-        int, Meta(ge=1, le=1 << 20, description="decided batches waiting for execution at which proposing stops")
+        int,
+        Meta(
+            ge=1,
+            le=1 << 20,
+            description="decided batches waiting for execution at which proposing stops",
+        ),
     ] = 128
     frame_bytes_max: Annotated[
         int, Meta(ge=1 << 16, le=256 << 20, description="largest frame accepted from a peer")
     ] = 16 << 20
     queue_bytes_max: Annotated[
-        int, Meta(ge=1 << 16, le=1 << 30, description="bytes queued for one peer beyond which frames are dropped")
+        int,
+        Meta(
+            ge=1 << 16,
+            le=1 << 30,
+            description="bytes queued for one peer beyond which frames are dropped",
+        ),
     ] = 64 << 20
 
     @property
@@ -88,3 +112,30 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 CLIENTS_MAX = 1 << 22
 """Client ids are below this: ids are dense, so the exactly-once table is an array."""
+
+
+class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A replicated system and the closed-loop clients that load it."""
+
+    clients: Annotated[
+        int, Meta(ge=1, le=CLIENTS_MAX, description="closed-loop clients in all")
+    ] = 1000
+    fleets: Annotated[int, Meta(ge=1, le=256, description="actors that the clients share")] = 1
+    requests_per_frame_max: Annotated[
+        int,
+        Meta(
+            ge=0, le=1 << 20, description="requests that may share a frame; 0 = all that are ready"
+        ),
+    ] = 0
+    request_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="payload of a request")] = 20
+    client_timeout_ms: Annotated[
+        Milliseconds,
+        Meta(ge=10, le=600_000, description="silence after which a client tries another host"),
+    ] = 2000.0
+    kv_keys: Annotated[int, Meta(ge=1, le=1 << 32, description="distinct keys (kv service)")] = (
+        10_000
+    )
+    kv_get_fraction: Annotated[
+        float, Meta(ge=0, le=1, description="share of requests that are gets (kv service)")
+    ] = 0.5
+    seed: Annotated[int, Meta(ge=0, le=(1 << 63) - 1, description="seed of all randomness")] = 1
