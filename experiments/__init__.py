@@ -1,0 +1,1 @@
+"""Suites, sweeps, results and the command line."""

@@ -15,13 +15,13 @@ Role = Literal["replica", "coordinator", "fleet"]
 
 
 class Address(NamedTuple):
-    """Who a message comes from or goes to: a role and an index within that role."""
+    """Who a message comes from or goes to: a role and a number within that role."""
 
     role: Role
-    index: int
+    number: int
 
     def __str__(self) -> str:
-        return f"{self.role}-{self.index}"
+        return f"{self.role}-{self.number}"
 
 
 class BatchId(NamedTuple):
@@ -39,6 +39,6 @@ def leader_of(view: View, replicas: int) -> ReplicaId:
 def is_host_local(one: Address, other: Address) -> bool:
     """Say whether a message between the two stays on its host.
 
-    Only a coordinator and the replica of the same index share a host.
+    Only a coordinator and the replica of the same number share a host.
     """
-    return one.index == other.index and {one.role, other.role} == {"replica", "coordinator"}
+    return one.number == other.number and {one.role, other.role} == {"replica", "coordinator"}

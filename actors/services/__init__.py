@@ -1,0 +1,1 @@
+"""Services to replicate: one file each."""

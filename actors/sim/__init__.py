@@ -1,0 +1,1 @@
+"""The same nodes in virtual time, in one process, determined by a seed."""

@@ -1,0 +1,1 @@
+"""One figure a file: a pure function from DataFrame to Figure."""
