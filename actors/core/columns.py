@@ -21,6 +21,9 @@ HEADER_BYTES = 8
 ROW_BYTES = 8
 """Bytes that every request carries beside its payload: client and sequence."""
 
+FRAME_BYTES = 1 << 20
+"""About the most that clients and hosts send each other in one frame."""
+
 U32s = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
 Rows = NDArray[np.intp] | NDArray[np.bool_]
@@ -163,6 +166,29 @@ class Columns:
         flat = np.frombuffer(buffer, np.uint8, total, fixed)
         return cls(clients, sequences, Cells(count, VARIED, sizes, flat))
 
+    @staticmethod
+    def count(buffer: bytes) -> int:
+        """Return how many rows an encoded buffer holds, without reading it."""
+        return int.from_bytes(buffer[0:4], "little")
+
+    @classmethod
+    def check(cls, buffer: bytes, clients_max: int) -> None:
+        """Raise RemoteProtocolError unless the buffer can be decoded and names clients below a limit.
+
+        Cheap for a buffer of one row, which is a frame of its own where requests share none.
+        """
+        if cls.count(buffer) == 1:
+            size = int.from_bytes(buffer[4:8], "little")
+            if len(buffer) == HEADER_BYTES + ROW_BYTES + size:
+                if int.from_bytes(buffer[8:12], "little") >= clients_max:
+                    raise RemoteProtocolError(f"a client id is beyond {clients_max - 1}")
+                return
+        columns = cls.decode(buffer)
+        if not len(columns):
+            raise RemoteProtocolError("columns without a row")
+        if int(columns.clients.max()) >= clients_max:
+            raise RemoteProtocolError(f"a client id is beyond {clients_max - 1}")
+
     @classmethod
     def decode_all(cls, buffers: Sequence[bytes]) -> "Columns":
         """Read several encoded buffers as one, fast also where each holds a single row.
@@ -197,6 +223,18 @@ class Columns:
     def take(self, rows: Rows) -> "Columns":
         """Return a copy of the chosen rows, by index or by mask."""
         return Columns(self.clients[rows], self.sequences[rows], self.cells.take(rows))
+
+    def frames(self, rows_max: int, bytes_max: int = FRAME_BYTES) -> Iterator[bytes]:
+        """Yield encoded buffers of at most `rows_max` rows (0 = any) and about `bytes_max` bytes."""
+        start = 0
+        rest = self
+        while len(rest):
+            rows = rest.rows_within(bytes_max)
+            if rows_max:
+                rows = min(rows, rows_max)
+            yield rest.slice(0, rows).encode()
+            start += rows
+            rest = self.slice(start, len(self))
 
     @staticmethod
     def concatenate(parts: Sequence["Columns"]) -> "Columns":

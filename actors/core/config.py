@@ -79,6 +79,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="unanswered requests at which a host stops reading from clients",
         ),
     ] = 65_536
+    requests_per_frame_max: Annotated[
+        int,
+        Meta(
+            ge=0, le=1 << 20, description="requests that may share a frame; 0 = all that are ready"
+        ),
+    ] = 0
     execution_backlog_max: Annotated[
         int,
         Meta(
@@ -121,12 +127,6 @@ class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=CLIENTS_MAX, description="closed-loop clients in all")
     ] = 1000
     fleets: Annotated[int, Meta(ge=1, le=256, description="actors that the clients share")] = 1
-    requests_per_frame_max: Annotated[
-        int,
-        Meta(
-            ge=0, le=1 << 20, description="requests that may share a frame; 0 = all that are ready"
-        ),
-    ] = 0
     request_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="payload of a request")] = 20
     client_timeout_ms: Annotated[
         Milliseconds,

@@ -80,7 +80,7 @@ class Node(Protocol):
     def on_timer(self, name: str, now: float) -> None:
         """Take the expiry of the timer `name`."""
 
-    def drain(self) -> list[Effect]:
+    def drain(self) -> Sequence[Effect]:
         """Finish the work that the events since the last call made possible; return the effects."""
 
     def gauges(self) -> dict[str, float]:

@@ -1,0 +1,40 @@
+"""A fleet of clients as an actor."""
+
+import asyncio
+
+from actors.core.client import Clients
+from actors.core.columns import U32s
+from actors.core.config import LoadConfig
+from actors.core.histogram import LatencyTable
+from actors.core.ids import Address
+from actors.core.registry import PROTOCOLS
+from actors.hosted import Hosted
+from actors.services import registry as services
+
+DRAIN_TIMEOUT_S = 10.0
+
+
+class ClientFleet(Hosted):
+    """Some of the clients of a run."""
+
+    def __init__(self, fleet: int, config: LoadConfig, secret: bytes) -> None:
+        workload = services.find(config.service).workload(config)
+        talk_to = PROTOCOLS[config.protocol].clients_talk_to
+        self._clients = Clients(fleet, config, workload, talk_to)
+        super().__init__(Address("fleet", fleet), self._clients, config, secret)
+
+    async def run(self, load_s: float) -> bool:
+        """Load the system for `load_s` seconds; return whether every request was answered then."""
+        await self.begin()
+        await self.start()
+        await asyncio.sleep(load_s)
+        self._clients.stop()
+        return await self._host.until(lambda: not self._clients.outstanding, DRAIN_TIMEOUT_S)
+
+    async def latencies(self) -> LatencyTable:
+        """Return latencies and completions in bins since `run`."""
+        return self._clients.record.table()
+
+    async def acknowledged(self) -> U32s:
+        """Return how many requests of each client were answered."""
+        return self._clients.acknowledged()

@@ -1,0 +1,74 @@
+"""Catch-up: a replica that stays behind asks another, preferably not the leader, for decisions.
+
+Being behind for a moment is normal. A replica that has not reached, one delay later, what it knew
+to be decided before, has missed something and asks.
+"""
+
+from actors.core.config import Config
+from actors.core.effects import Outbox
+from actors.core.ids import Address, Instance, ReplicaId
+from actors.core.log import Log
+from actors.core.messages import CatchUp, CaughtUp
+
+CATCH_UP = "catch_up"
+ANSWER_BYTES_MAX = 1 << 20
+
+
+class Laggard:
+    """Asks for, and answers with, missed decisions."""
+
+    def __init__(self, me: ReplicaId, config: Config, log: Log, out: Outbox) -> None:
+        self._me = me
+        self._log = log
+        self._out = out
+        self._delay_s = config.catch_up_delay_ms / 1e3
+        self._known: list[Instance] = [0] * config.replicas
+        self._goal: Instance = 0
+        self._timer_set = False
+        self._asked = 0
+
+    def observe(self, replica: ReplicaId, undecided: Instance, now: float) -> None:
+        """Note that `replica` knows every decision below `undecided`."""
+        if undecided > self._known[replica]:
+            self._known[replica] = undecided
+        if undecided > self._log.undecided and not self._timer_set:
+            self._wait(now)
+
+    def on_timer(self, leader: ReplicaId, now: float) -> None:
+        """Ask, unless the decisions have come by themselves."""
+        self._timer_set = False
+        if self._log.undecided < self._goal:
+            self.ask(leader)
+        if self._log.undecided < max(self._known):
+            self._wait(now)
+
+    def ask(self, leader: ReplicaId) -> None:
+        """Ask somebody who knows more; each time somebody else."""
+        ahead = [r for r, known in enumerate(self._known) if known > self._log.undecided]
+        ahead = [r for r in ahead if r not in {leader, self._me}] or ahead
+        if ahead:
+            self._asked += 1
+            replica = ahead[self._asked % len(ahead)]
+            question = CatchUp(self._log.undecided, self._known[replica])
+            self._out.send(Address("replica", replica), question)
+
+    def on_catch_up(self, sender: ReplicaId, message: CatchUp) -> None:
+        """Answer with decided values, as many as fit one answer."""
+        if message.first >= self._log.start:
+            values = self._log.decided_values(message.first, message.last, ANSWER_BYTES_MAX)
+            if values:
+                self._out.send(Address("replica", sender), CaughtUp(message.first, values))
+
+    def on_caught_up(self, message: CaughtUp, leader: ReplicaId) -> None:
+        """Take the decisions; ask for more at once where there is more."""
+        before = self._log.undecided
+        for instance, value in enumerate(message.values, message.first):
+            if instance >= self._log.undecided:
+                self._log.decide(instance, value)
+        if before < self._log.undecided < self._goal:
+            self.ask(leader)
+
+    def _wait(self, now: float) -> None:
+        self._timer_set = True
+        self._goal = max(self._known)
+        self._out.set_timer(CATCH_UP, now + self._delay_s)

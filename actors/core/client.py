@@ -1,0 +1,173 @@
+"""Closed-loop clients, thousands in one node: each sends its next request when its reply arrives.
+
+Arrays indexed by client, no object per client or request. Client ids are dense over all fleets. A
+client that hears nothing for `client_timeout_ms` tries another host with the same sequence; latency
+counts from the first try. Clients that follow the leader turn where a Redirect points.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.core.columns import U32, Columns, U32s
+from actors.core.config import LoadConfig
+from actors.core.effects import Effect, Outbox
+from actors.core.errors import RemoteProtocolError
+from actors.core.histogram import LatencyRecord
+from actors.core.ids import Address, Role
+from actors.core.messages import Message, Redirect, Replies, Requests
+from actors.core.service import Workload
+
+RETRY = "retry"
+
+Rows = NDArray[np.intp]
+
+
+def share_of_clients(config: LoadConfig, fleet: int) -> range:
+    """Return the ids of the clients that live in `fleet`: contiguous, shared out evenly."""
+    return range(
+        config.clients * fleet // config.fleets, config.clients * (fleet + 1) // config.fleets
+    )
+
+
+class Clients:
+    """The clients of one fleet. They begin at `start` and end at `stop`."""
+
+    def __init__(self, fleet: int, config: LoadConfig, workload: Workload, talk_to: Role) -> None:
+        share = share_of_clients(config, fleet)
+        self.record = LatencyRecord()
+        """Latencies, in bins counted from `start`."""
+        self.retried = 0
+        self._first = share.start
+        self._ids: U32s = np.arange(share.start, share.stop, dtype=U32)
+        self._workload = workload
+        self._talk_to = talk_to
+        self._follows_leader = talk_to == "replica"
+        self._hosts = config.replicas
+        self._timeout_s = config.client_timeout_ms / 1e3
+        self._rows_per_frame = config.requests_per_frame_max
+        self._out = Outbox()
+        self._sequences: U32s = np.zeros(len(share), U32)
+        self._outstanding = np.zeros(len(share), np.bool_)
+        self._sent_at = np.zeros(len(share))
+        self._tried_at = np.zeros(len(share))
+        self._hosts_asked = (
+            np.zeros(len(share), np.int16)
+            if self._follows_leader
+            else (self._ids % config.replicas).astype(np.int16)
+        )
+        self._ready: list[Rows] = []
+        self._completed = 0
+        self._running = False
+        self._started_at = 0.0
+        self._now = 0.0
+
+    # --- The life of a fleet ---
+
+    def start(self, now: float) -> None:
+        """Have every client send its first request."""
+        self._now = self._started_at = now
+        self._running = True
+        self._ready.append(np.arange(len(self._ids)))
+        self._out.set_timer(RETRY, now + self._timeout_s / 4)
+
+    def stop(self) -> None:
+        """Send no new requests; those outstanding are still awaited and retried."""
+        self._running = False
+        self._ready.clear()
+
+    @property
+    def outstanding(self) -> int:
+        """Requests sent and not answered."""
+        return int(np.count_nonzero(self._outstanding))
+
+    def acknowledged(self) -> U32s:
+        """Return, for each client of this fleet, how many requests were answered."""
+        return self._sequences - self._outstanding.astype(U32)
+
+    # --- Events ---
+
+    def on_message(self, sender: Address, message: Message, now: float) -> None:
+        """Take a message of a host."""
+        self._now = now
+        if type(message) is Replies:
+            self._on_replies(Columns.decode(message.replies))
+        elif type(message) is Redirect:
+            self._on_redirect(sender, message)
+        else:
+            raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to clients")
+
+    def _on_replies(self, replies: Columns) -> None:
+        rows = replies.clients.astype(np.intp) - self._first
+        if not len(rows) or rows.min() < 0 or rows.max() >= len(self._ids):
+            raise RemoteProtocolError("a reply is for no client of this fleet")
+        awaited = self._outstanding[rows] & (self._sequences[rows] == replies.sequences)
+        if not awaited.all():
+            rows = rows[awaited]
+            if not len(rows):
+                return
+        self._outstanding[rows] = False
+        self._completed += len(rows)
+        self.record.record(self._now - self._sent_at[rows], self._now - self._started_at)
+        if self._running:
+            self._ready.append(rows)
+
+    def _on_redirect(self, sender: Address, message: Redirect) -> None:
+        if not 0 <= message.leader < self._hosts:
+            raise RemoteProtocolError(f"no replica {message.leader} to be redirected to")
+        if not self._follows_leader:
+            return
+        rows = np.flatnonzero(self._outstanding & (self._hosts_asked == sender.number))
+        self._hosts_asked[self._hosts_asked == sender.number] = message.leader
+        self._try_again(rows)
+
+    def on_timer(self, name: str, now: float) -> None:
+        """Have clients that have waited too long try the next host."""
+        assert name == RETRY, name
+        self._now = now
+        late = np.flatnonzero(self._outstanding & (now - self._tried_at >= self._timeout_s))
+        if len(late):
+            # Whoever follows the leader and was not late asked the same host: all move together.
+            moving = slice(None) if self._follows_leader else late
+            self._hosts_asked[moving] = (self._hosts_asked[moving] + 1) % self._hosts
+            self._try_again(late)
+        self._out.set_timer(RETRY, now + self._timeout_s / 4)
+
+    def _try_again(self, rows: Rows) -> None:
+        self.retried += len(rows)
+        self._tried_at[rows] = self._now
+        self._send(rows)
+
+    def drain(self) -> Sequence[Effect]:
+        """Send the next request of every client that is ready."""
+        if self._ready:
+            rows = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
+            self._ready.clear()
+            self._sequences[rows] += U32.type(1)
+            self._outstanding[rows] = True
+            self._sent_at[rows] = self._tried_at[rows] = self._now
+            self._send(rows)
+        return self._out.drain()
+
+    def _send(self, rows: Rows) -> None:
+        for host, part in self._by_host(rows):
+            clients, sequences = self._ids[part], self._sequences[part]
+            requests = Columns(clients, sequences, self._workload.commands(clients, sequences))
+            for frame in requests.frames(self._rows_per_frame):
+                self._out.send(Address(self._talk_to, host), Requests(frame))
+
+    def _by_host(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
+        hosts = self._hosts_asked[rows]
+        for host in range(self._hosts):
+            chosen = hosts == host
+            if chosen.any():
+                yield host, rows[chosen]
+
+    def gauges(self) -> dict[str, float]:
+        """Return how many requests are outstanding."""
+        return {"outstanding": self.outstanding}
+
+    def counts(self) -> dict[str, float]:
+        """Return how many requests were completed, and tried again."""
+        return {"completed": self._completed, "retried": self.retried}

@@ -1,0 +1,51 @@
+"""Failure detection: every replica says that it is alive; who hears nothing of its leader suspects it.
+
+Any message of the leader counts as a heartbeat. A replica that suspects the leader starts its own
+next view; the further it stands behind the leader in the rotation, the longer it waits, so that two
+seldom compete.
+"""
+
+from actors.core.config import Config
+from actors.core.effects import Outbox
+from actors.core.ids import ReplicaId
+
+HEARTBEAT = "heartbeat"
+SUSPECT = "suspect"
+
+
+class Election:
+    """Says when to send a heartbeat and when to suspect the leader."""
+
+    def __init__(self, me: ReplicaId, config: Config, out: Outbox) -> None:
+        self._me = me
+        self._replicas = config.replicas
+        self._heartbeat_s = config.heartbeat_interval_ms / 1e3
+        self._suspect_s = config.suspect_timeout_ms / 1e3
+        self._out = out
+        self._heard_at = 0.0
+
+    def start(self, now: float) -> None:
+        """Begin to beat and to listen."""
+        self._heard_at = now
+        if self._replicas > 1:
+            self._out.set_timer(SUSPECT, now + self._suspect_s)
+        self.beat(now)
+
+    def beat(self, now: float) -> None:
+        """Set the next heartbeat."""
+        self._out.set_timer(HEARTBEAT, now + self._heartbeat_s)
+
+    def heard_from_leader(self, now: float) -> None:
+        """Note that the leader is up."""
+        self._heard_at = now
+
+    def suspects(self, leader: ReplicaId, now: float) -> bool:
+        """On expiry of SUSPECT: say whether to start a new view; sets the timer again."""
+        rank = (self._me - leader) % self._replicas
+        deadline = self._heard_at + self._suspect_s * (1 + 0.5 * max(0, rank - 1))
+        if rank == 0 or now < deadline:
+            self._out.set_timer(SUSPECT, max(deadline, now + 0.5 * self._suspect_s))
+            return False
+        self._heard_at = now  # Time for the new view to come about.
+        self._out.set_timer(SUSPECT, now + self._suspect_s)
+        return True

@@ -1,0 +1,154 @@
+"""Execution: each request exactly once, in order, with its reply kept for a retry.
+
+A client has one request outstanding and numbers its requests from 1, so what a replica must remember
+of a client is one sequence and one reply: arrays indexed by client. A request is new where its
+sequence is higher than the last executed one; a repeated last one gets the kept reply; an older one
+is a leftover that nobody awaits.
+
+Every executed batch is folded into a rolling digest, so that replicas can be compared afterwards.
+`executions` counts what the service really executed, apart from the table that decides it.
+"""
+
+import hashlib
+from collections import deque
+
+import numpy as np
+
+from actors.core.columns import U32, VARIED, Bytes, Cells, Columns, U32s
+from actors.core.config import CLIENTS_MAX
+from actors.core.errors import RemoteProtocolError
+from actors.core.service import Service
+from actors.core.tables import LastRows, grown
+
+DIGEST_BYTES = 16
+DIGESTS_KEPT = 8192
+DIGEST_STRIDE = 1024
+REPLY_BYTES_INLINE = 16
+
+
+class Executor:
+    """Executes batches on a service, exactly once per request."""
+
+    def __init__(self, service: Service) -> None:
+        self.batches = 0
+        self.requests = 0
+        self.last: U32s = np.zeros(0, U32)
+        """Sequence last executed, by client."""
+        self.executions: U32s = np.zeros(0, U32)
+        """How often the service executed a request, by client."""
+        self.digests = DigestTrail()
+        self._service = service
+        self._replies = KeptReplies()
+        self._last_rows = LastRows()
+
+    def execute(self, batch: bytes) -> Columns:
+        """Execute an encoded batch; return the replies that a client may await."""
+        requests = Columns.decode(batch)
+        self.batches += 1
+        self.digests.fold(batch)
+        if not len(requests):
+            return requests
+        self._fit(int(requests.clients.max()))
+        fresh = requests.sequences > self.last[requests.clients]
+        if fresh.all() and self._last_rows.mask(requests.clients).all():
+            return self._execute_fresh(requests)
+        return self._execute_some(requests)
+
+    def counts(self) -> dict[str, float]:
+        """Batches executed, and the requests in them that were new."""
+        return {"batches_executed": self.batches, "requests_executed": self.requests}
+
+    def _execute_fresh(self, requests: Columns) -> Columns:
+        clients = requests.clients
+        self.last[clients] = requests.sequences
+        self.executions[clients] += np.uint32(1)
+        self.requests += len(requests)
+        cells = self._service.execute(requests.cells)
+        assert cells.count == len(requests), "a service gives one reply per command"
+        self._replies.keep(clients, cells)
+        return Columns(clients, requests.sequences, cells)
+
+    def _execute_some(self, requests: Columns) -> Columns:
+        """Execute where some rows are repeats: of earlier requests or of each other."""
+        clients, sequences = requests.clients.tolist(), requests.sequences.tolist()
+        executed: dict[int, int] = {}
+        fresh: list[int] = []
+        for row, (client, sequence) in enumerate(zip(clients, sequences, strict=True)):
+            last = executed.get(client)
+            if sequence > (self.last[client] if last is None else last):
+                if last is not None:  # A second new request of a client: finish the first batch.
+                    self._execute_fresh(requests.take(np.array(fresh)))
+                    executed.clear()
+                    fresh.clear()
+                executed[client] = sequence
+                fresh.append(row)
+        if fresh:
+            self._execute_fresh(requests.take(np.array(fresh)))
+        awaited = np.flatnonzero(requests.sequences == self.last[requests.clients])
+        rows = awaited[self._last_rows.mask(requests.clients[awaited])]
+        awaiting = requests.clients[rows]
+        return Columns(awaiting, requests.sequences[rows], self._replies.find(awaiting))
+
+    def _fit(self, client: int) -> None:
+        if client < len(self.last):
+            return
+        if client >= CLIENTS_MAX:
+            raise RemoteProtocolError(f"client {client} is beyond {CLIENTS_MAX - 1}")
+        self.last = grown(self.last, client)
+        self.executions = grown(self.executions, client)
+
+
+class KeptReplies:
+    """The last reply to each client: short ones in a matrix, longer ones one by one."""
+
+    def __init__(self) -> None:
+        self._short: Bytes = np.zeros((0, REPLY_BYTES_INLINE), np.uint8)
+        self._sizes: U32s = np.zeros(0, U32)  # VARIED: the reply is in `_long`.
+        self._long: dict[int, bytes] = {}
+
+    def keep(self, clients: U32s, replies: Cells) -> None:
+        """Replace the replies kept for `clients`, each named once."""
+        highest = int(clients.max())
+        self._short = grown(self._short, highest)
+        self._sizes = grown(self._sizes, highest)
+        if replies.sizes is None and replies.size <= REPLY_BYTES_INLINE:
+            self._sizes[clients] = replies.size
+            self._short[clients, : replies.size] = replies.matrix
+            return
+        for client, reply in zip(clients.tolist(), replies.values(), strict=True):
+            self._sizes[client] = VARIED
+            self._long[client] = reply
+
+    def find(self, clients: U32s) -> Cells:
+        """Return the replies kept for `clients`."""
+        return Cells.of([self._find(client) for client in clients.tolist()])
+
+    def _find(self, client: int) -> bytes:
+        size = int(self._sizes[client])
+        return self._long[client] if size == VARIED else self._short[client, :size].tobytes()
+
+
+class DigestTrail:
+    """Rolling digest after each executed batch: the last ones, and one in `DIGEST_STRIDE` for good."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self._digest = bytes(DIGEST_BYTES)
+        self._recent: deque[bytes] = deque([self._digest], maxlen=DIGESTS_KEPT)
+        self._sparse: list[bytes] = [self._digest]
+
+    def fold(self, batch: bytes) -> None:
+        """Append one executed batch."""
+        digest = hashlib.sha256(self._digest)
+        digest.update(batch)
+        self._digest = digest.digest()[:DIGEST_BYTES]
+        self.batches += 1
+        self._recent.append(self._digest)
+        if self.batches % DIGEST_STRIDE == 0:
+            self._sparse.append(self._digest)
+
+    def kept(self) -> dict[int, bytes]:
+        """Return every digest that is kept, by how many batches it covers."""
+        sparse = {i * DIGEST_STRIDE: digest for i, digest in enumerate(self._sparse)}
+        first = self.batches - len(self._recent) + 1
+        return sparse | dict(enumerate(self._recent, first))

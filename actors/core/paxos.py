@@ -1,0 +1,270 @@
+"""Multi-Paxos: views, the two phases, a window. It orders opaque values and knows no protocol.
+
+Rules (Multi-Paxos as both Java systems have it; design page "Multi-Paxos ordering"):
+
+- The leader of view v is replica v mod n. View 0 needs no first phase: nothing can have been
+  accepted before it.
+- A replica joins a view on any message of it and answers nothing of lower views.
+- A PrepareOk speaks for the instances from its `undecided` on. Below the highest `undecided` of its
+  quorum a candidate first catches up; from there on it re-proposes what was accepted in the highest
+  view, fills gaps with the no-op, and only then opens new instances.
+- A Propose carries its leader's own vote. Replicas accept to all (`accept_to = "all"`) and each
+  decides on a majority, or to the leader alone, which tells the others the first undecided instance:
+  at once in a Decide, or on the next Propose or Alive.
+- Safety never rests on time: timers only send again what may have been lost.
+"""
+
+from actors.core.config import Config
+from actors.core.effects import Outbox
+from actors.core.errors import RemoteProtocolError
+from actors.core.ids import Address, Instance, ReplicaId, View, leader_of
+from actors.core.log import Entry, Log
+from actors.core.messages import Accept, Accepted, Decide, Prepare, PrepareOk, Propose
+
+NO_OP = b""
+"""Value that fills a gap; no protocol proposes it otherwise."""
+
+RETRANSMIT = "retransmit"
+
+
+class Paxos:
+    """One replica's part in ordering: acceptor, learner and, in its own views, leader."""
+
+    def __init__(
+        self, me: ReplicaId, config: Config, log: Log, out: Outbox, *, announce_at_once: bool
+    ) -> None:
+        self.view: View = 0
+        self._leading = me == 0
+        self._promises: dict[ReplicaId, PrepareOk] | None = None  # None unless a candidate.
+        self._next: Instance = 0
+        self._me = me
+        self._replicas = config.replicas
+        self._majority = config.majority
+        self._window = config.window
+        self._log = log
+        self._out = out
+        self._others = tuple(Address("replica", i) for i in range(config.replicas) if i != me)
+        self._accepts_to_all = config.accept_to == "all"
+        self._announce_at_once = announce_at_once and not self._accepts_to_all
+        self._announced: Instance = 0
+        self._proposed_at: dict[Instance, float] = {}
+        self._round_trip_s = 0.0
+        self._retransmit_min_s = config.retransmit_timeout_ms / 1e3
+        self._retransmit_set = False
+
+    # --- What the layers above ask ---
+
+    @property
+    def leader(self) -> ReplicaId:
+        """Leader of the current view."""
+        return leader_of(self.view, self._replicas)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica may open instances: leader, with the first phase behind it."""
+        return self._leading
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether this replica is in the first phase of its own view."""
+        return self._promises is not None
+
+    @property
+    def open_instances(self) -> int:
+        """Instances that this leader has opened and that are not decided yet."""
+        return self._next - self._log.undecided if self._leading else 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether this replica leads and its window has room."""
+        return self._leading and self._next - self._log.undecided < self._window
+
+    def proposed_values(self) -> list[bytes]:
+        """Values of the instances that this leader has open, in order."""
+        return [
+            entry.value
+            for i in range(self._log.undecided, self._next)
+            if (entry := self._log.find(i)) is not None
+        ]
+
+    def propose(self, value: bytes, now: float) -> None:
+        """Open the next instance with `value`; only where `has_room`."""
+        assert self.has_room, "the window is full, or this replica does not lead"
+        assert value != NO_OP, "the empty value is the no-op"
+        self._propose(self._next, value, now)
+
+    # --- Becoming leader ---
+
+    def promote(self, now: float) -> None:
+        """Start this replica's own next view."""
+        view = self.view + 1
+        self._enter(view + (self._me - view) % self._replicas)
+        self._promises = {self._me: PrepareOk(self.view, self._log.undecided, [])}
+        self._out.broadcast(self._others, Prepare(self.view, self._log.undecided))
+        self._set_retransmit(now)
+        self.try_lead(now)
+
+    def on_prepare(self, sender: ReplicaId, message: Prepare) -> None:
+        """Phase 1a: join the view, tell what was accepted."""
+        if message.view < self.view:
+            return  # A newer leader exists; its Prepare or Alive informs the sender.
+        self._require_leader(sender, message.view)
+        self._enter(message.view)
+        accepted = self._log.accepted_from(max(message.first, self._log.undecided))
+        self._out.send(
+            Address("replica", sender), PrepareOk(self.view, self._log.undecided, accepted)
+        )
+
+    def on_prepare_ok(self, sender: ReplicaId, message: PrepareOk, now: float) -> None:
+        """Phase 1b: collect a majority's answers."""
+        if message.view == self.view and self._promises is not None:
+            self._promises[sender] = message
+            self.try_lead(now)
+
+    def try_lead(self, now: float) -> None:
+        """Lead, if this candidate has a majority and knows all that it is known to have decided."""
+        promises = self._promises
+        if promises is None or len(promises) < self._majority:
+            return
+        if self._log.undecided < max(promise.undecided for promise in promises.values()):
+            return  # The catch-up under way ends in another call.
+        self._promises = None
+        self._leading = True
+        self._next = self._log.undecided
+        learnt = self._learnt(promises)
+        for instance in range(self._log.undecided, max(learnt, default=-1) + 1):
+            accepted = learnt.get(instance)
+            self._propose(instance, accepted.value if accepted else NO_OP, now)
+
+    def _learnt(self, promises: dict[ReplicaId, PrepareOk]) -> dict[Instance, Accepted]:
+        own = self._log.accepted_from(self._log.undecided)
+        learnt: dict[Instance, Accepted] = {accepted.instance: accepted for accepted in own}
+        for promise in promises.values():
+            for accepted in promise.accepted:
+                best = learnt.get(accepted.instance)
+                if best is None or accepted.view > best.view:
+                    learnt[accepted.instance] = accepted
+        return {i: accepted for i, accepted in learnt.items() if i >= self._log.undecided}
+
+    # --- Ordering ---
+
+    def _propose(self, instance: Instance, value: bytes, now: float) -> None:
+        self._next = instance + 1
+        self._proposed_at[instance] = now
+        self._log.entry(instance).accept(self.view, value)
+        self._out.broadcast(self._others, Propose(self.view, instance, value, self._log.undecided))
+        self._set_retransmit(now)
+        self._record_votes(instance, self.view, (self._me,), now)
+
+    def on_propose(self, sender: ReplicaId, message: Propose, now: float) -> None:
+        """Phase 2a: accept the leader's value."""
+        if message.view < self.view:
+            return  # A newer leader exists; its Prepare or Alive informs the sender.
+        self._require_leader(sender, message.view)
+        self._enter(message.view)
+        if message.instance >= self._log.start:
+            self._log.entry(message.instance).accept(message.view, message.value)
+        accept = Accept(message.view, message.instance)
+        if self._accepts_to_all:
+            self._out.broadcast(self._others, accept)
+        else:
+            self._out.send(Address("replica", sender), accept)
+        self._record_votes(message.instance, message.view, (sender, self._me), now)
+        self.learn_decided_below(message.view, message.undecided)
+
+    def on_accept(self, sender: ReplicaId, message: Accept, now: float) -> None:
+        """Phase 2b: count the vote."""
+        if message.view < self.view:
+            return  # Votes of a view that is over prove nothing that a newer leader has not learnt.
+        self._enter(message.view)
+        self._record_votes(message.instance, message.view, (sender,), now)
+
+    def on_decide(self, sender: ReplicaId, message: Decide) -> None:
+        """Learn decisions from the leader (`accept_to = "leader"`)."""
+        self._require_leader(sender, message.view)
+        if message.view >= self.view:
+            self._enter(message.view)
+            self.learn_decided_below(message.view, message.undecided)
+
+    def learn_decided_below(self, view: View, undecided: Instance) -> None:
+        """Take over the decision of what was accepted in `view`, whose leader knows it decided.
+
+        What was accepted in another view may differ from what was decided: that is catch-up's.
+        """
+        for instance in range(self._log.undecided, undecided):
+            entry = self._log.find(instance)
+            if entry is None or not (entry.decided or entry.accepted_view == view):
+                return
+            self._log.decide(instance, entry.value)
+
+    def _record_votes(
+        self, instance: Instance, view: View, voters: tuple[ReplicaId, ...], now: float
+    ) -> None:
+        if instance < self._log.start:
+            return  # Executed everywhere.
+        entry = self._log.entry(instance)
+        for voter in voters:
+            entry.votes.add(view, voter)
+        if not entry.decided and entry.is_chosen(self._majority):
+            self._decide(instance, entry, now)
+
+    def _decide(self, instance: Instance, entry: Entry, now: float) -> None:
+        self._log.decide(instance, entry.value)
+        proposed_at = self._proposed_at.pop(instance, None)
+        if proposed_at is not None:
+            self._round_trip_s += 0.1 * (now - proposed_at - self._round_trip_s)
+
+    def announce(self) -> None:
+        """Tell the others what is decided, where they cannot see it for themselves."""
+        if self._announce_at_once and self._leading and self._log.undecided > self._announced:
+            self._announced = self._log.undecided
+            self._out.broadcast(self._others, Decide(self.view, self._log.undecided))
+
+    # --- Views and time ---
+
+    def observe_view(self, view: View) -> None:
+        """Join a view that somebody else is in."""
+        self._enter(view)
+
+    def _enter(self, view: View) -> None:
+        if view > self.view:
+            self.view = view
+            self._leading = False
+            self._promises = None
+            self._proposed_at.clear()
+
+    def _require_leader(self, sender: ReplicaId, view: View) -> None:
+        if leader_of(view, self._replicas) != sender:
+            raise RemoteProtocolError(f"replica {sender} does not lead view {view}")
+
+    def on_retransmit(self, now: float) -> None:
+        """Send again what may have been lost, to those who have not answered."""
+        self._retransmit_set = False
+        if self._promises is not None:
+            silent = [other for other in self._others if other.number not in self._promises]
+            self._out.broadcast(silent, Prepare(self.view, self._log.undecided))
+        elif self._leading:
+            self._retransmit_proposals(now)
+        if self._promises is not None or self._proposed_at:
+            self._set_retransmit(now)
+
+    def _retransmit_proposals(self, now: float) -> None:
+        patience_s = self._retransmit_s
+        for instance, proposed_at in list(self._proposed_at.items()):
+            entry = self._log.find(instance)
+            if entry is None or entry.decided:
+                del self._proposed_at[instance]  # Learnt by catch-up.
+            elif now - proposed_at >= patience_s:
+                silent = [other for other in self._others if other.number not in entry.votes]
+                message = Propose(self.view, instance, entry.value, self._log.undecided)
+                self._out.broadcast(silent, message)
+                self._proposed_at[instance] = now
+
+    @property
+    def _retransmit_s(self) -> float:
+        return max(self._retransmit_min_s, 3 * self._round_trip_s)
+
+    def _set_retransmit(self, now: float) -> None:
+        if not self._retransmit_set and self._others:
+            self._retransmit_set = True
+            self._out.set_timer(RETRANSMIT, now + self._retransmit_s)

@@ -1,0 +1,68 @@
+"""Protocols by name: the only place that tells them apart.
+
+To add a protocol, write its nodes in one file of this package and add one entry here.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+from typing import Protocol as TypingProtocol
+
+from actors.core.config import Config
+from actors.core.coordinator import Coordinator
+from actors.core.effects import Node
+from actors.core.executor import Executor
+from actors.core.ids import ReplicaId, Role
+from actors.core.jpaxos import JPaxosReplica
+from actors.core.service import Service
+from actors.core.spaxos import SPaxosReplica
+
+
+class ReplicaNode(Node, TypingProtocol):
+    """A node that executes: what every protocol's replica is."""
+
+    executor: Executor
+
+
+class Protocol(NamedTuple):
+    """How to build the nodes of one protocol, and whom its clients talk to.
+
+    With `clients_talk_to` "replica" clients follow the leader; with "coordinator" they are spread
+    over the coordinators, one per host, which `coordinator` builds.
+    """
+
+    name: str
+    description: str
+    replica: Callable[[ReplicaId, Config, Service], ReplicaNode]
+    coordinator: Callable[[ReplicaId, Config], Node] | None = None
+
+    @property
+    def clients_talk_to(self) -> Role:
+        """Role of the nodes that take requests."""
+        return "coordinator" if self.coordinator else "replica"
+
+
+def _multipaxos(me: ReplicaId, config: Config, service: Service) -> ReplicaNode:
+    return JPaxosReplica(me, config, service, requests_per_instance_max=1)
+
+
+PROTOCOLS: dict[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            "jpaxos",
+            "Multi-Paxos, batched and pipelined: clients talk to the leader",
+            JPaxosReplica,
+        ),
+        Protocol(
+            "spaxos",
+            "S-Paxos: every host talks to clients and disseminates, the leader orders ids",
+            SPaxosReplica,
+            Coordinator,
+        ),
+        Protocol(
+            "multipaxos",
+            "Multi-Paxos, one request per instance: clients talk to the leader",
+            _multipaxos,
+        ),
+    )
+}

@@ -1,0 +1,172 @@
+"""S-Paxos, the replica: stores and acknowledges payloads, orders ids, executes.
+
+Layers: dissemination -> ordering of ids -> executor -> this host's coordinator, which replies. The
+leader proposes stable ids only, of each origin in sequence, many in one value. Execution is in
+decided order and waits for a missing payload; ordering waits for none. An id may be ordered twice
+across views: the second time it is ignored, also after its payload is gone.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from actors.core.batch_ids import ID_BYTES, Sequences, decode_ids, encode_ids
+from actors.core.config import Config
+from actors.core.dissemination import ACK, FETCH, Dissemination
+from actors.core.effects import Effect, Outbox
+from actors.core.election import HEARTBEAT
+from actors.core.errors import RemoteProtocolError
+from actors.core.executor import Executor
+from actors.core.ids import Address, BatchId, Instance, ReplicaId
+from actors.core.messages import Ack, Executed, Fetch, Message, Payload, Requests
+from actors.core.ordering import Ordering
+from actors.core.service import Service
+
+
+class SPaxosReplica:
+    """A replica of S-Paxos."""
+
+    def __init__(self, me: ReplicaId, config: Config, service: Service) -> None:
+        self.executor = Executor(service)
+        self._me = me
+        self._out = Outbox()
+        self._ordering = Ordering(me, config, self._out, announce_at_once=True)
+        self._dissemination = Dissemination(me, config, self._out)
+        self._ordered = [Sequences() for _ in range(config.replicas)]
+        self._executed = [Sequences() for _ in range(config.replicas)]
+        self._claimed: list[Sequences] | None = None  # As leader: ordered or proposed.
+        self._queue: deque[tuple[Instance, BatchId | None]] = deque()  # None ends an instance.
+        self._ids_max = max(1, config.batch_bytes_max // ID_BYTES)
+        self._backlog_max = config.execution_backlog_max
+        self._broadcasts = 0
+        self._now = 0.0
+
+    def start(self, now: float) -> None:
+        """Begin."""
+        self._now = now
+        self._ordering.start(now)
+
+    def on_message(self, sender: Address, message: Message, now: float) -> None:
+        """Take a message of a replica or of a coordinator."""
+        self._now = now
+        if type(message) is Payload:
+            self._dissemination.on_payload(sender, message, now)
+        elif self._ordering.handles(message):
+            self._ordering.on_message(sender, message, now)
+        elif sender.role == "replica" and type(message) is Ack:
+            self._dissemination.on_ack(sender.number, message, now)
+        elif sender.role == "replica" and type(message) is Fetch:
+            self._dissemination.on_fetch(sender.number, message)
+        else:
+            raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to a replica")
+
+    def on_timer(self, name: str, now: float) -> None:
+        """Take a timer."""
+        self._now = now
+        if name == FETCH:
+            self._dissemination.on_fetch_timer(now)
+        elif name == ACK:
+            self._dissemination.on_ack_timer()
+        else:
+            self._ordering.on_timer(name, now)
+            if name == HEARTBEAT:
+                self._dissemination.on_heartbeat()
+
+    def drain(self) -> Sequence[Effect]:
+        """Propose, execute and acknowledge as far as is possible now."""
+        self._propose()
+        while self._order():
+            self._propose()
+        self._execute()
+        self._ordering.announce()
+        ride = self._out.broadcasts > self._broadcasts or self._ordering.is_idle
+        self._dissemination.flush(self._now, ride=ride)
+        self._broadcasts = self._out.broadcasts
+        return self._out.drain()
+
+    # --- Proposing ---
+
+    def _propose(self) -> None:
+        if not self._ordering.leads:
+            self._claimed = None
+            return
+        if self._claimed is None:
+            self._claimed = self._claim_known()
+        while self._ordering.has_room and len(self._queue) < self._backlog_max:
+            batches = self._take_proposable(self._claimed)
+            if not batches:
+                return
+            self._ordering.propose(encode_ids(batches), self._now)
+
+    def _claim_known(self) -> list[Sequences]:
+        """As a new leader: what is ordered, or proposed anew from the log that was learnt."""
+        claimed = [ordered.copy() for ordered in self._ordered]
+        for value in self._ordering.proposed_values():
+            for batch in decode_ids(value):
+                claimed[batch.origin].add(batch.sequence)
+        return claimed
+
+    def _take_proposable(self, claimed: list[Sequences]) -> list[BatchId]:
+        batches: list[BatchId] = []
+        for batch in self._stable_unclaimed(claimed):
+            if len(batches) == self._ids_max:
+                break
+            batches.append(batch)
+        for batch in batches:
+            claimed[batch.origin].add(batch.sequence)
+        return batches
+
+    def _stable_unclaimed(self, claimed: list[Sequences]) -> Iterator[BatchId]:
+        for origin, stable in enumerate(self._dissemination.stable):
+            for sequence in claimed[origin].missing(stable):
+                yield BatchId(origin, sequence)
+
+    # --- Executing ---
+
+    def _order(self) -> bool:
+        """Queue what is newly decided; return whether anything was."""
+        decided = False
+        for instance, value in self._ordering.take_decided():
+            decided = True
+            for batch in decode_ids(value):
+                if self._ordered[batch.origin].add(batch.sequence):
+                    self._queue.append((instance, batch))
+                    if self._dissemination.find(batch) is None:
+                        self._dissemination.require(batch, self._now)
+            self._queue.append((instance, None))
+        return decided
+
+    def _execute(self) -> None:
+        """Execute queued batches in order, up to the first whose payload is missing."""
+        origins: set[ReplicaId] = set()
+        while self._queue:
+            instance, batch = self._queue[0]
+            if batch is None:
+                self._ordering.executed = instance + 1
+            else:
+                requests = self._dissemination.find(batch)
+                if requests is None:
+                    break
+                self._execute_batch(batch, requests)
+                origins.add(batch.origin)
+            self._queue.popleft()
+        for origin in origins:
+            self._dissemination.prune(origin, self._executed[origin].upto)
+
+    def _execute_batch(self, batch: BatchId, requests: bytes) -> None:
+        replies = self.executor.execute(requests)
+        self._executed[batch.origin].add(batch.sequence)
+        if batch.origin == self._me:
+            coordinator = Address("coordinator", self._me)
+            self._out.send(coordinator, Executed(batch.sequence, replies.encode()))
+
+    def gauges(self) -> dict[str, float]:
+        """View, open instances, and what waits where."""
+        return {
+            **self._ordering.gauges(),
+            "execution_backlog": len(self._queue),
+            "stored_batches": self._dissemination.stored_batches,
+        }
+
+    def counts(self) -> dict[str, float]:
+        """Instances decided, batches and requests executed."""
+        return {**self._ordering.counts(), **self.executor.counts()}

@@ -1,0 +1,184 @@
+"""Drives any node on an event loop: step, drain, perform. Boring on purpose.
+
+Messages of one read step the node one after the other; the node is drained once, when the loop comes
+round, so that what several peers sent in the meantime is answered together. What goes to one peer
+from one drain shares a frame, except between clients and hosts, where `requests_per_frame_max` says
+what shares a frame.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from actors.core.effects import Effect, Node, Send, SetTimer
+from actors.core.errors import RemoteProtocolError
+from actors.core.ids import Address, is_host_local
+from actors.core.messages import Message
+from actors.metering import Meter, MeterTable
+from actors.transport.base import Receiver, Transport
+from actors.transport.codec import encode
+
+BIN_S = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+class Host:
+    """One node on its event loop, with its meter and its transport."""
+
+    def __init__(self, me: Address, node: Node, connect: Callable[[Receiver], Transport]) -> None:
+        self.me = me
+        self.transport = connect(self)
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Ends with the exception that stopped this host, if one did."""
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self._meter = Meter(BIN_S)
+        self._began_at: float | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._drain_is_due = False
+        self._awaited: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    # --- Life ---
+
+    def start(self) -> None:
+        """Start the node."""
+        self._node.start(time.monotonic())
+        self._drain_soon()
+
+    def begin(self) -> None:
+        """Begin to sample: from now on the time of the run counts."""
+        self._began_at = time.monotonic()
+        self._sample()
+
+    def stop(self) -> None:
+        """Take no more events."""
+        if not self.failed.done():
+            self.failed.cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+
+    def table(self) -> MeterTable:
+        """Return what was metered since `begin`."""
+        return self._meter.table()
+
+    async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until a condition on the node holds; return whether it did in time."""
+        if holds():
+            return True
+        change: asyncio.Future[None] = self._loop.create_future()
+        self._awaited.append((holds, change))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await change
+        except TimeoutError:
+            return False
+        return True
+
+    # --- What the transport calls ---
+
+    def received(self, sender: Address, messages: list[Message], sizes: list[int]) -> None:
+        """Step the node with each message; raises RemoteProtocolError where `sender` is wrong."""
+        if self.failed.done():
+            return
+        now = time.monotonic()
+        local = is_host_local(self.me, sender)
+        self._drain_soon()
+        try:
+            for message, size in zip(messages, sizes, strict=True):
+                self._meter.received(type(message), size, local)
+                self._node.on_message(sender, message, now)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:  # A bug in a node must stop the run, not the loop.
+            self._fail(error)
+
+    def connected(self, peer: Address) -> None:
+        """Note a connection."""
+        _log.info("%s is connected to %s", self.me, peer)
+
+    def disconnected(self, peer: Address) -> None:
+        """Note the loss of a connection: nodes live with lost messages."""
+        _log.info("%s is disconnected from %s", self.me, peer)
+
+    # --- Steps ---
+
+    def _drain_soon(self) -> None:
+        if not self._drain_is_due:
+            self._drain_is_due = True
+            self._loop.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        self._drain_is_due = False
+        if self.failed.done():
+            return
+        try:
+            self._perform(self._node.drain())
+        except Exception as error:
+            self._fail(error)
+        if self._awaited:
+            self._wake()
+
+    def _wake(self) -> None:
+        for waiting in list(self._awaited):
+            holds, change = waiting
+            if change.done():
+                self._awaited.remove(waiting)
+            elif holds():
+                self._awaited.remove(waiting)
+                change.set_result(None)
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        together: defaultdict[Address, list[bytes]] = defaultdict(list)
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._pack(effect, together)
+            elif isinstance(effect, SetTimer):
+                self._set_timer(effect)
+            else:
+                self.transport.throttle(effect.on)
+        for to, encoded in together.items():
+            if "fleet" in (to.role, self.me.role):
+                for message in encoded:
+                    self.transport.send(to, (message,))
+            else:
+                self.transport.send(to, encoded)
+
+    def _pack(self, effect: Send, together: defaultdict[Address, list[bytes]]) -> None:
+        encoded = encode(effect.message)
+        message_type, size = type(effect.message), len(encoded)
+        for to in effect.to:
+            self._meter.sent(message_type, size, is_host_local(self.me, to))
+            together[to].append(encoded)
+
+    def _set_timer(self, timer: SetTimer) -> None:
+        if timer.name in self._timers:
+            self._timers[timer.name].cancel()
+        delay_s = max(0.0, timer.at - time.monotonic())
+        self._timers[timer.name] = self._loop.call_later(delay_s, self._expire, timer.name)
+
+    def _expire(self, name: str) -> None:
+        del self._timers[name]
+        if self.failed.done():
+            return
+        try:
+            self._node.on_timer(name, time.monotonic())
+        except Exception as error:
+            self._fail(error)
+        self._drain_soon()
+
+    def _sample(self) -> None:
+        assert self._began_at is not None
+        if self.failed.done():
+            return
+        time_s = time.monotonic() - self._began_at
+        gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
+        self._meter.sample(time_s, gauges, {**self._node.counts(), **self.transport.counts()})
+        self._loop.call_later(BIN_S - time_s % BIN_S, self._sample)
+
+    def _fail(self, error: Exception) -> None:
+        _log.error("%s stops", self.me, exc_info=error)
+        if not self.failed.done():
+            self.failed.set_exception(error)

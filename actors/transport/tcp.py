@@ -1,0 +1,369 @@
+"""A transport over TCP: one duplex connection per pair of addresses, on asyncio or uvloop.
+
+A connection reads into a buffer of its own and hands over all messages of one read at once. Small
+frames to one peer are written together once per turn of the event loop: that halves the CPU time
+of both sides and lets the receiver take a hundred frames in one step. There are no tasks or futures
+per frame. Both event loops switch Nagle's algorithm off by themselves.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from actors.core.errors import RemoteProtocolError
+from actors.core.ids import Address, is_host_local
+from actors.core.messages import Message
+from actors.transport.base import Endpoint, Receiver
+from actors.transport.codec import decode_frame
+from actors.transport.framing import LENGTH, FrameReader, frame, frames
+from actors.transport.handshake import HELLO_BYTES_MAX, authenticate, introduce
+
+STRANGERS_MAX = 64
+"""Connections that may be waiting for the peer to introduce itself."""
+
+WRITE_BYTES = 64 << 10
+"""Frames that together are as long as this are written at once: joining more saves nothing."""
+
+REDIAL_DELAY_S_MIN = 0.05
+REDIAL_DELAY_S_MAX = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Frames and their bytes, framing included, in both directions."""
+
+    frames_in: int = 0
+    frames_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def counts(self, prefix: str) -> dict[str, float]:
+        """Return the counts under names that begin with `prefix`."""
+        return {
+            f"{prefix}_frames_in": self.frames_in,
+            f"{prefix}_frames_out": self.frames_out,
+            f"{prefix}_bytes_in": self.bytes_in,
+            f"{prefix}_bytes_out": self.bytes_out,
+        }
+
+
+class TcpTransport:
+    """The connections of one address; see `base` for what they promise."""
+
+    def __init__(
+        self,
+        me: Address,
+        secret: bytes,
+        receiver: Receiver,
+        *,
+        frame_bytes_max: int,
+        queue_bytes_max: int,
+        handshake_timeout_s: float = 5.0,
+    ) -> None:
+        self.me = me
+        self.secret = secret
+        self.receiver = receiver
+        self.frame_bytes_max = frame_bytes_max
+        self.handshake_timeout_s = handshake_timeout_s
+        self._queue_bytes_max = queue_bytes_max
+        self._open: set[_Connection] = set()
+        self._connected: dict[Address, _Connection] = {}
+        self._known: set[Address] = set()
+        self._change = asyncio.Event()
+        self._dialling: dict[Address, asyncio.Task[None]] = {}
+        self._server: asyncio.Server | None = None
+        self._throttled = False
+        self._network = Traffic()
+        self._local = Traffic()
+        self._frames_rejected = 0
+        self._handshakes_rejected = 0
+        self._frames_dropped = 0
+        self._reconnects = 0
+
+    # --- What the host calls ------------------------------------------------------------------
+
+    async def listen(self, host: str, port: int = 0) -> Endpoint:
+        """Accept peers at `host`; with port 0 the operating system chooses one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self, None), host, port)
+        return Endpoint(host, self._server.sockets[0].getsockname()[1])
+
+    def dial(self, peers: dict[Address, Endpoint]) -> None:
+        """Connect to `peers` in the background, and again whenever a connection is lost."""
+        for peer, endpoint in peers.items():
+            if peer in self._dialling:
+                self._dialling[peer].cancel()
+            self._dialling[peer] = asyncio.create_task(self._keep_connected(peer, endpoint))
+
+    async def wait_connected(self, peers: Iterable[Address], timeout_s: float) -> None:
+        """Wait until all of `peers` are connected; raises TimeoutError naming the missing ones."""
+        missing = wanted = set(peers)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while missing := wanted - self._connected.keys():
+                    self._change.clear()
+                    await self._change.wait()
+        except TimeoutError:
+            names = ", ".join(map(str, sorted(missing)))
+            raise TimeoutError(f"{self.me} misses {names} after {timeout_s} s") from None
+
+    def send(self, to: Address, encoded: Sequence[bytes]) -> bool:
+        """Queue encoded messages for `to`; false if any of them was dropped.
+
+        The queue grows beyond `queue_bytes_max` by at most one frame, so that any frame fits.
+        """
+        connection = self._connected.get(to)
+        sent = True
+        for packed in frames(encoded, self.frame_bytes_max):
+            if connection is None or connection.queued_bytes > self._queue_bytes_max:
+                self._frames_dropped += 1
+                sent = False
+            else:
+                connection.write(packed)
+        return sent
+
+    def throttle(self, on: bool) -> None:
+        """Stop (or resume) reading from every fleet, also from those that connect later."""
+        self._throttled = on
+        for peer, connection in self._connected.items():
+            if peer.role == "fleet":
+                connection.pause(on)
+
+    def queued_bytes(self) -> int:
+        """Return how many bytes wait to be taken by the network, for all peers together."""
+        return sum(connection.queued_bytes for connection in self._connected.values())
+
+    def counts(self) -> dict[str, float]:
+        """Return what has happened since the beginning, ever growing; handshakes add no bytes."""
+        return {
+            **self._network.counts("network"),
+            **self._local.counts("local"),
+            "frames_rejected": self._frames_rejected,
+            "frames_dropped": self._frames_dropped,
+            "handshakes_rejected": self._handshakes_rejected,
+            "reconnects": self._reconnects,
+        }
+
+    async def close(self) -> None:
+        """Disconnect everybody, stop listening and dialling; queued messages are lost."""
+        for task in self._dialling.values():
+            task.cancel()
+        await asyncio.gather(*self._dialling.values(), return_exceptions=True)
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._open):
+            connection.end()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    # --- What connections call ------------------------------------------------------------------
+
+    def opened(self, connection: "_Connection") -> None:
+        """Keep a new connection; raises RemoteProtocolError at too many strangers."""
+        self._open.add(connection)
+        if sum(each.is_stranger for each in self._open) > STRANGERS_MAX:
+            raise RemoteProtocolError("too many strangers")
+
+    def introduced(self, connection: "_Connection", peer: Address) -> None:
+        """Make a connection the one of `peer`, in place of an older one."""
+        if peer in self._connected:
+            self._connected[peer].end()
+        if peer in self._known:
+            self._reconnects += 1
+        self._known.add(peer)
+        self._connected[peer] = connection
+        connection.pause(self._throttled and peer.role == "fleet")
+        self._change.set()
+        self.receiver.connected(peer)
+
+    def rejected(self, connection: "_Connection", reason: str) -> None:
+        """Log and count that a peer broke the rules, and disconnect it."""
+        if connection.peer is None:
+            self._handshakes_rejected += 1
+        else:
+            self._frames_rejected += 1
+        _log.warning("%s disconnects %s: %s", self.me, connection, reason)
+        connection.end()
+
+    def ended(self, connection: "_Connection") -> None:
+        """Forget a connection, unless it was replaced already."""
+        self._open.discard(connection)
+        peer = connection.peer
+        if peer is not None and self._connected.get(peer) is connection:
+            del self._connected[peer]
+            self.receiver.disconnected(peer)
+
+    def traffic(self, peer: Address) -> Traffic:
+        """Return where to count what is exchanged with `peer`."""
+        return self._local if is_host_local(self.me, peer) else self._network
+
+    # --- Dialling -------------------------------------------------------------------------------
+
+    async def _keep_connected(self, peer: Address, endpoint: Endpoint) -> None:
+        delay_s = REDIAL_DELAY_S_MIN
+        while True:
+            if await self._connect_once(peer, endpoint):
+                delay_s = REDIAL_DELAY_S_MIN
+            # Jitter keeps those who lost the same peer from coming back all at once.
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret.
+            delay_s = min(2 * delay_s, REDIAL_DELAY_S_MAX)
+
+    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> bool:
+        """Connect and stay until the connection is lost; say whether it was ever of use."""
+        loop = asyncio.get_running_loop()
+        connection = _Connection(self, peer)
+        try:
+            async with asyncio.timeout(self.handshake_timeout_s):
+                await loop.create_connection(lambda: connection, *endpoint)
+            await connection.lost.wait()
+        except OSError as error:
+            _log.debug("%s cannot reach %s: %s", self.me, peer, error)
+        finally:
+            connection.end()
+        return connection.peer is not None
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One TCP connection: a handshake, then frames; a stranger until the peer is introduced."""
+
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport
+    _deadline: asyncio.TimerHandle
+
+    def __init__(self, owner: TcpTransport, dialled: Address | None) -> None:
+        self.peer: Address | None = None
+        self.lost = asyncio.Event()
+        self._owner = owner
+        self._dialled = dialled
+        self._reader = FrameReader(HELLO_BYTES_MAX)
+        self._traffic = Traffic()
+        self._unwritten: list[bytes] = []
+        self._unwritten_bytes = 0
+        self._is_open = False
+
+    def __str__(self) -> str:
+        return str(self.peer or self._dialled or self._transport.get_extra_info("peername"))
+
+    @property
+    def is_stranger(self) -> bool:
+        """Say whether somebody came and has not introduced himself yet."""
+        return self.peer is None and self._dialled is None
+
+    @property
+    def queued_bytes(self) -> int:
+        """How many bytes wait to be taken by the network."""
+        return self._unwritten_bytes + self._transport.get_write_buffer_size()
+
+    def write(self, packed: bytes) -> None:
+        """Queue a frame of messages; small ones leave together when the loop comes round."""
+        self._traffic.frames_out += 1
+        self._traffic.bytes_out += len(packed)
+        self._unwritten.append(packed)
+        self._unwritten_bytes += len(packed)
+        if self._unwritten_bytes >= WRITE_BYTES:
+            self._flush()
+        elif len(self._unwritten) == 1:
+            self._loop.call_soon(self._flush)
+
+    def pause(self, on: bool) -> None:
+        """Stop or resume reading."""
+        if on:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def end(self) -> None:
+        """Disconnect now; without effect once disconnected."""
+        if self._is_open:
+            self._is_open = False
+            self._deadline.cancel()
+            self._transport.abort()
+            self._owner.ended(self)
+
+    # --- What the event loop calls --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._loop = asyncio.get_running_loop()
+        self._is_open = True
+        self._deadline = self._loop.call_later(
+            self._owner.handshake_timeout_s, self._reject, "no handshake in time"
+        )
+        try:
+            self._owner.opened(self)
+        except RemoteProtocolError as error:
+            self._reject(str(error))
+        else:
+            if self._dialled is not None:
+                self._introduce()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the buffer has its size.
+        return self._reader.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._reader.filled(nbytes)
+        try:
+            if self.peer is None:
+                self._shake_hands()
+            if self.peer is not None:
+                self._deliver(self.peer)
+        except RemoteProtocolError as error:
+            self._reject(str(error))
+
+    def eof_received(self) -> None:
+        self._hung_up()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever it was.
+        self._hung_up()
+        self.lost.set()
+
+    # --- Steps ----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        if self._is_open:
+            self._transport.write(b"".join(self._unwritten))
+        self._unwritten.clear()
+        self._unwritten_bytes = 0
+
+    def _introduce(self) -> None:
+        self._transport.write(frame(introduce(self._owner.me, self._owner.secret)))
+
+    def _shake_hands(self) -> None:
+        body = next(self._reader.bodies(), None)
+        if body is None:
+            return
+        peer = authenticate(body, self._owner.secret)
+        if self._dialled is None:
+            self._introduce()
+        elif peer != self._dialled:
+            raise RemoteProtocolError(f"{peer} answers in its place")
+        self.peer = peer
+        self._deadline.cancel()
+        self._reader.frame_bytes_max = self._owner.frame_bytes_max
+        self._traffic = self._owner.traffic(peer)
+        self._owner.introduced(self, peer)
+
+    def _deliver(self, peer: Address) -> None:
+        messages: list[Message] = []
+        sizes: list[int] = []
+        for body in self._reader.bodies():
+            decoded, decoded_sizes = decode_frame(body)
+            messages += decoded
+            sizes += decoded_sizes
+            self._traffic.frames_in += 1
+            self._traffic.bytes_in += LENGTH.size + len(body)
+        if messages:
+            self._owner.receiver.received(peer, messages, sizes)
+
+    def _hung_up(self) -> None:
+        if self._is_open and (self.peer is None or self._reader.is_mid_frame):
+            self._reject("hung up too early")
+        self.end()
+
+    def _reject(self, reason: str) -> None:
+        self._owner.rejected(self, reason)

@@ -1,0 +1,129 @@
+"""CPU and network of each host: where the work lands, and how much of it on the leader's host."""
+
+from collections.abc import Hashable, Iterator
+from itertools import product
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards import theme
+from dashboards.series import Series, split
+from experiments.summarise import usage
+
+TITLE = "CPU and network of each host"
+WHAT_TO_SEE = (
+    "Each protocol under its most clients: hatched bars are the leader's host, and the more equal "
+    "the bars of a protocol, the better its work is spread."
+)
+PANELS = {
+    "cpu_cores": "CPU (cores)",
+    "network_mbit_s_in": "Network in (Mbit/s)",
+    "network_mbit_s_out": "Network out (Mbit/s)",
+}
+_ROLE_OPACITY = {"replica": 1.0, "coordinator": 0.5}
+_GAP_BETWEEN_CURVES = 0.7
+_BAR_PIXELS = 30
+_FRAME_PIXELS = 150
+
+
+def busiest(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
+    """Return what each host used under the most clients of each curve: medians over the repeats.
+
+    One row a curve, host and role, in drawing order: `protocol`, `curve` (its name), `clients`,
+    `host`, `role`, `leads` (whether the host led in most repeats), `place` (on the axis of hosts,
+    in bars), and the keys of `PANELS`.
+    """
+    usage = _usage_by_role(runs, counters).merge(runs, on="run_id")
+    rows = pd.concat([_medians(series) for series in split(usage)], ignore_index=True)
+    bar = rows.groupby(["curve", "host"], sort=False).ngroup()
+    rows["place"] = bar + _GAP_BETWEEN_CURVES * pd.factorize(rows["curve"])[0]
+    return rows
+
+
+def _usage_by_role(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
+    leads = usage(runs, counters)[["run_id", "host", "leads"]]
+    parts = [
+        usage(runs, counters[counters["role"] == role]).assign(role=role).drop(columns="leads")
+        for role in _ROLE_OPACITY
+    ]
+    return pd.concat(parts, ignore_index=True).merge(leads, on=["run_id", "host"])
+
+
+def _medians(series: Series) -> pd.DataFrame:
+    clients = series.rows["clients"].max()
+    by_actor = series.rows[series.rows["clients"] == clients].groupby(["host", "role"])
+    medians = by_actor[list(PANELS)].median()
+    medians["leads"] = by_actor["leads"].mean() > 0.5
+    return medians.assign(
+        protocol=series.protocol, curve=series.name, clients=clients
+    ).reset_index()
+
+
+def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
+    """Plot the CPU and network of every host under the most clients (see `busiest`)."""
+    rows = busiest(runs, counters)
+    figure = theme.panels(
+        TITLE, rows=1, cols=len(PANELS), shared_yaxes="all", horizontal_spacing=0.03
+    )
+    for column, (measure, title) in enumerate(PANELS.items(), start=1):
+        for bars in _bars(rows, measure):
+            figure.add_trace(bars, row=1, col=column)
+        figure.update_xaxes(theme.linear_axis(title, theme.PLAIN_TICKS), row=1, col=column)
+    _show_each_name_once(figure)
+    hosts = rows.drop_duplicates("place")
+    figure.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        ticks="",
+        tickvals=hosts["place"],
+        ticktext=[_host_label(row) for row in hosts.to_dict("records")],
+    )
+    height = _FRAME_PIXELS + _BAR_PIXELS * (float(rows["place"].max()) + 1)
+    return figure.update_layout(barmode="stack", height=height)
+
+
+def _bars(rows: pd.DataFrame, measure: str) -> Iterator[go.Bar]:
+    # Replicas come first, at the foot of the stack, where they are compared best; leaders come
+    # last, so that the legend shows the plain colour.
+    for role, leads, protocol in product(_ROLE_OPACITY, (False, True), rows["protocol"].unique()):
+        same = (rows["role"] == role) & (rows["leads"] == leads) & (rows["protocol"] == protocol)
+        if same.any():
+            yield _bar(rows[same], measure, protocol, role, leads)
+
+
+def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool) -> go.Bar:
+    name = f"{theme.label(protocol)} {role}"
+    return go.Bar(
+        x=bars[measure],
+        y=bars["place"],
+        orientation="h",
+        width=0.8,
+        name=name,
+        legendgroup=name,
+        marker={
+            "color": theme.colour(protocol),
+            "opacity": _ROLE_OPACITY[role],
+            "pattern": {"shape": "/" if leads else "", "fillmode": "overlay", "solidity": 0.25},
+        },
+        hovertext=[_hover_text(row) for row in bars.to_dict("records")],
+        hoverinfo="text",
+    )
+
+
+def _show_each_name_once(figure: go.Figure) -> None:
+    shown: set[str] = set()
+    for trace in figure.data:
+        trace.showlegend = trace.name not in shown
+        shown.add(trace.name)
+
+
+def _host_label(row: dict[Hashable, Any]) -> str:
+    text = f"{row['curve']}: host {row['host']}"
+    return f"<b>{text} (leader)</b>" if row["leads"] else text
+
+
+def _hover_text(row: dict[Hashable, Any]) -> str:
+    facts = {"Clients": f"{row['clients']:,}", "Role": row["role"]}
+    facts |= {title: theme.significant(row[measure]) for measure, title in PANELS.items()}
+    return theme.hover(_host_label(row), facts)

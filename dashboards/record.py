@@ -1,0 +1,100 @@
+"""What was recorded of every run, as HTML: results, configuration, environment."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from dashboards import theme
+from dashboards.series import SETTINGS
+
+
+def _whole(count: float) -> str:
+    return f"{count:,.0f}" if math.isfinite(count) else theme.GAP
+
+
+_NUMBERS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "throughput_rps": ("requests/s", theme.si),
+    "latency_ms_p50": ("p50 (ms)", theme.significant),
+    "latency_ms_p95": ("p95 (ms)", theme.significant),
+    "latency_ms_p99": ("p99 (ms)", theme.significant),
+    "latency_ms_p999": ("p99.9 (ms)", theme.significant),
+    "cpu_us_per_request": ("CPU (µs/request)", theme.significant),
+    "completed": ("completed", _whole),
+    "retried": ("retried", _whole),
+}
+"""How the table of runs heads and writes what was measured."""
+
+_VERDICTS = ("outcome", "safety")
+_SETTINGS = ("protocol", *SETTINGS, "clients")
+_MACHINE = ("cpu_model", "cores", "memory_bytes", "os", "commit")
+
+
+def run_table(runs: pd.DataFrame) -> str:
+    """Return a table with one row a run: what sets it apart, its results and its verdicts."""
+    swept = [*(key for key in _SETTINGS if not _is_constant(runs[key])), "repeat"]
+    numeric = {key for key in swept if pd.api.types.is_numeric_dtype(runs[key])} | {*_NUMBERS}
+    columns = [*swept, *_NUMBERS, *_VERDICTS]
+    head = "".join(_cell("th", key, _head(key), numeric) for key in columns)
+    body = "".join(
+        _row([_cell("td", key, _shown(key, run[key]), numeric) for key in columns], run)
+        for run in runs.sort_values(swept).to_dict("records")
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def constant_settings(runs: pd.DataFrame) -> str:
+    """Return a list of the settings that all runs shared."""
+    constant = [key for key in _SETTINGS if _is_constant(runs[key])]
+    return _facts((key, _distinct(key, runs[key])) for key in constant)
+
+
+def environment(runs: pd.DataFrame) -> str:
+    """Return a list of what the runs ran on and with; where it changed, of every value."""
+    versions = [key for key in runs.columns if key.endswith("_version")]
+    return _facts((key, _distinct(key, runs[key])) for key in [*_MACHINE, *versions])
+
+
+def _is_constant(column: "pd.Series[Any]") -> bool:
+    return column.nunique() == 1
+
+
+def _distinct(key: str, column: "pd.Series[Any]") -> str:
+    return ", ".join(_shown(key, value) for value in column.unique())
+
+
+def _head(key: str) -> str:
+    return _NUMBERS[key][0] if key in _NUMBERS else escape(key)
+
+
+def _shown(key: Hashable, value: Any) -> str:
+    """Return a value as HTML, written as suits its column."""
+    if key in _NUMBERS:
+        return _NUMBERS[str(key)][1](value)
+    if key == "protocol":
+        return theme.label(str(value))
+    if key == "memory_bytes":
+        return f"{theme.si(value)}B"
+    if isinstance(value, int | float):
+        return f"{value:,}"
+    return escape(str(value))
+
+
+def _cell(tag: str, key: str, content: str, numeric: set[str]) -> str:
+    style = ' class="number"' if key in numeric else ""
+    return f"<{tag}{style}>{content}</{tag}>"
+
+
+def _row(cells: Iterable[str], run: Mapping[Hashable, object]) -> str:
+    style = "" if all(run[key] == "ok" for key in _VERDICTS) else ' class="bad"'
+    return f"<tr{style}>{''.join(cells)}</tr>"
+
+
+def _facts(facts: Iterable[tuple[str, str]]) -> str:
+    items = "".join(f"<div><dt>{escape(key)}</dt><dd>{value}</dd></div>" for key, value in facts)
+    return f'<dl class="facts">{items}</dl>'

@@ -1,0 +1,104 @@
+"""The report of a result set: words, figures, every run, and how to run it again, in one file."""
+
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io
+from plotly.offline import get_plotlyjs
+
+from dashboards import record
+from dashboards.figures import hosts, latency_throughput, percentiles, throughput
+from dashboards.findings import Finding, findings
+from dashboards.page import page
+from experiments import results, summarise
+
+_REPRODUCTION = (
+    "<p>With the commit above checked out; <code>suite.toml</code>, in the folder of these "
+    "results, is the suite as it was run, overrides included:</p>"
+    "<pre>paxoscope run suite.toml --out again</pre>"
+)
+_PLOTLY_CONFIG = {"responsive": True, "displaylogo": False}
+
+
+def write(results_dir: Path, out: Path | None = None) -> Path:
+    """Write the report of `results_dir` to `out` (by default `report.html` there); return where.
+
+    Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
+    """
+    runs = results.runs(results_dir)
+    if runs.empty:
+        raise results.ResultsError(f"{results_dir}: no runs to report yet")
+    path = out or results_dir / "report.html"
+    path.write_text(render(runs, results.counters(results_dir)), encoding="utf-8")
+    return path
+
+
+def render(runs: pd.DataFrame, counters: pd.DataFrame) -> str:
+    """Return the report of these tables as HTML; `runs` has at least one row, of any outcome."""
+    points = summarise.summary(runs)
+    parts = [
+        _header(runs),
+        _words(findings(runs, points)),
+        *(_figures(points, _sound(runs), counters) if len(points) else []),
+        _section("All runs", record.run_table(runs)),
+        _section("Settings that all runs shared", record.constant_settings(runs)),
+        _section("Environment", record.environment(runs)),
+        _section("Run it again", _REPRODUCTION),
+    ]
+    return page(_title(runs), "\n".join(parts), get_plotlyjs())
+
+
+def _sound(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[(runs["outcome"] == "ok") & (runs["safety"] == "ok")]
+
+
+def _title(runs: pd.DataFrame) -> str:
+    return f"Paxoscope: {escape(str(runs['suite'].iloc[0]))}"
+
+
+def _header(runs: pd.DataFrame) -> str:
+    days = sorted({str(moment)[:10] for moment in runs["started_at"]})
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return (
+        f"<header><h1>{_title(runs)}</h1>"
+        f"<p>State machine replication with and without leader offloading, measured {escape(span)}."
+        "</p></header>"
+    )
+
+
+def _words(found: list[Finding]) -> str:
+    return f'<dl class="words">{"".join(map(_finding, found))}</dl>'
+
+
+def _finding(finding: Finding) -> str:
+    items = "".join(f"<li>{item}</li>" for item in finding.items)
+    text = f"{finding.text}<ul>{items}</ul>" if items else finding.text
+    return f"<dt>{finding.heading}</dt><dd>{text}</dd>"
+
+
+def _figures(points: pd.DataFrame, runs: pd.DataFrame, counters: pd.DataFrame) -> list[str]:
+    drawn = [
+        (throughput, throughput.draw(points)),
+        (percentiles, percentiles.draw(points)),
+        (latency_throughput, latency_throughput.draw(points)),
+        (hosts, hosts.draw(runs, counters)),
+    ]
+    return [_figure(module.TITLE, module.WHAT_TO_SEE, figure) for module, figure in drawn]
+
+
+def _figure(title: str, what_to_see: str, figure: go.Figure) -> str:
+    # The page's own heading replaces the figure's title.
+    figure.update_layout(title=None, margin_t=32)
+    drawing = plotly.io.to_html(
+        figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG
+    )
+    return (
+        f'<section class="figure"><h2>{title}</h2><p class="see">{what_to_see}</p>'
+        f"{drawing}</section>"
+    )
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section><h2>{heading}</h2>{content}</section>"

@@ -1,0 +1,151 @@
+"""How figures and the report look: one colour a protocol, one font, one way to write numbers."""
+
+import math
+import zlib
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+Number = float | int
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+INK = "#1f2933"
+MUTED = "#52606d"
+GRID = "#e4e7eb"
+PAPER = "#ffffff"
+
+GAP = "\N{EN DASH}"
+"""What stands for a number that is not there."""
+
+SI_TICKS = "~s"
+PLAIN_TICKS = ",~g"
+"""For what may be below 1 and whose unit has a prefix already: never 500m cores or 5k ms."""
+
+# Okabe and Ito's palette: told apart also by readers with colour vision deficiencies.
+_PROTOCOLS = {
+    "jpaxos": ("JPaxos", "#0072B2"),
+    "spaxos": ("S-Paxos", "#D55E00"),
+    "multipaxos": ("MultiPaxos", "#009E73"),
+}
+_SPARE_COLOURS = ("#CC79A7", "#E69F00", "#56B4E9")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def label(protocol: str) -> str:
+    """Return the name of a protocol as readers know it; safe to show as HTML."""
+    return _PROTOCOLS[protocol][0] if protocol in _PROTOCOLS else escape(protocol)
+
+
+def colour(protocol: str) -> str:
+    """Return the colour of a protocol, the same in every figure and on every day."""
+    if protocol in _PROTOCOLS:
+        return _PROTOCOLS[protocol][1]
+    return _SPARE_COLOURS[zlib.crc32(protocol.encode()) % len(_SPARE_COLOURS)]
+
+
+def symbol(rank: int) -> str:
+    """Return the marker of the `rank`-th combination of settings."""
+    return _SYMBOLS[rank % len(_SYMBOLS)]
+
+
+def dash(rank: int) -> str:
+    """Return the line style of the `rank`-th combination of settings."""
+    return _DASHES[rank % len(_DASHES)]
+
+
+def significant(value: Number) -> str:
+    """Write a number with three significant digits, without an exponent; a gap as a dash."""
+    if not math.isfinite(value):
+        return GAP
+    if value == 0:
+        return "0"
+    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{decimals}f}"
+
+
+def si(value: Number, unit: str = "") -> str:
+    """Write a number with three significant digits, an SI prefix and its unit: 1.23 M req/s."""
+    scale, prefix = next((pair for pair in _PREFIXES if abs(value) >= pair[0]), (1.0, ""))
+    return " ".join(part for part in (significant(value / scale), prefix, unit) if part)
+
+
+def figure(title: str, **layout: Any) -> go.Figure:
+    """Return an empty figure in this theme."""
+    return go.Figure(layout={"template": TEMPLATE, "title": {"text": title}, **layout})
+
+
+def panels(title: str, **grid: Any) -> go.Figure:
+    """Return an empty figure of several panels; `grid` as `plotly.subplots.make_subplots` takes."""
+    drawing = make_subplots(**grid)
+    drawing.layout.template = TEMPLATE
+    return drawing.update_layout(title={"text": title})
+
+
+def linear_axis(title: str, ticks: str = SI_TICKS) -> dict[str, Any]:
+    """Return an axis from zero; `title` ends with the unit in parentheses."""
+    return {"title": {"text": title}, "rangemode": "tozero", "tickformat": ticks}
+
+
+def log_axis(title: str, ticks: str = SI_TICKS) -> dict[str, Any]:
+    """Return a logarithmic axis; `title` ends with the unit in parentheses."""
+    return {"title": {"text": title}, "type": "log", "tickformat": ticks}
+
+
+def milliseconds_axis(title: str) -> dict[str, Any]:
+    """Return a logarithmic axis of milliseconds, labelled at 1, 2 and 5."""
+    return log_axis(title, PLAIN_TICKS) | {"dtick": "D2"}
+
+
+def line(protocol: str, dash_style: str = "solid") -> dict[str, Any]:
+    """Return the line of a protocol."""
+    return {"color": colour(protocol), "dash": dash_style, "width": 2}
+
+
+def marker(protocol: str, rank: int) -> dict[str, Any]:
+    """Return the marker of a protocol with the `rank`-th combination of settings."""
+    return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
+
+
+def hover(title: str, facts: Mapping[str, str]) -> str:
+    """Return the text of a hover label: a title and one line a fact."""
+    lines = (f"<br>{name}: {value}" for name, value in facts.items())
+    return f"<b>{title}</b>{''.join(lines)}"
+
+
+_AXIS = {
+    "automargin": True,
+    "gridcolor": GRID,
+    "linecolor": MUTED,
+    "showline": True,
+    "tickcolor": MUTED,
+    "ticks": "outside",
+    "title": {"standoff": 12},
+    "zeroline": False,
+}
+
+TEMPLATE = go.layout.Template(
+    layout={
+        "colorway": [shade for _, shade in _PROTOCOLS.values()] + list(_SPARE_COLOURS),
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "height": 460,
+        "hoverlabel": {
+            "align": "left",
+            "bgcolor": PAPER,
+            "font": {"family": FONT, "color": INK},
+        },
+        "hovermode": "closest",
+        # Right of the plot: there Plotly makes room for a legend of any length.
+        "legend": {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top", "tracegroupgap": 4},
+        "margin": {"l": 72, "r": 24, "t": 56, "b": 64},
+        "paper_bgcolor": PAPER,
+        "plot_bgcolor": PAPER,
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+)

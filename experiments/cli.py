@@ -1,0 +1,110 @@
+"""The command line: run a suite, list what there is, write a report.
+
+Exit codes: 0 where all is well, 1 where a run failed or was found unsafe, 2 where what was asked
+for makes no sense, 130 after Ctrl-C. What a command needs is imported by it, for the others' sake.
+"""
+# ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from experiments.errors import InputError
+
+EXIT_USAGE = 2
+
+
+class _Commands(TyperGroup):
+    """Tells users what is wrong in one line, never with a box or a stack trace."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        try:
+            sys.exit(super().main(*args, **(kwargs | {"standalone_mode": False})))
+        except (InputError, typer.TyperException) as error:
+            line = error.format_message() if isinstance(error, typer.TyperException) else error
+            typer.secho(f"paxoscope: {line}", err=True, fg="red")
+            sys.exit(EXIT_USAGE)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help=metadata.metadata("paxoscope")["Summary"],
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    app(prog_name="paxoscope")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"paxoscope {metadata.version('paxoscope')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the results; results/<suite> unless given."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Put a setting over the suite's; a list of values is swept. Repeatable.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write the report afterwards.")] = True,
+) -> None:
+    """Run a suite, or what is missing of it, and report."""
+    from experiments import commands
+
+    code = commands.run(
+        suite, out=out, overrides=overrides or [], address=address, with_report=report
+    )
+    raise typer.Exit(code)
+
+
+@app.command("list")
+def list_all() -> None:
+    """List suites, protocols and services."""
+    from experiments import listing
+
+    listing.show(Console())
+
+
+@app.command("report")
+def write_report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with results.")],
+) -> None:
+    """Write the report of a folder with results."""
+    from experiments import commands
+
+    commands.write_report(folder)

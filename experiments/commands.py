@@ -1,0 +1,99 @@
+"""What the commands do: run a suite from its file to the exit code, and write a report."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.console import Display, points_table
+from experiments.errors import InputError
+from experiments.estimate import duration, expected_s
+from experiments.results import ResultsWriter
+from experiments.runner import RunFailed, is_finished, is_sound, missing, run_all
+from experiments.spec import Suite, load_suite
+from experiments.sweep import Run, expand
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+
+def run(
+    path_or_name: str,
+    *,
+    out: Path | None,
+    overrides: Sequence[str],
+    address: str | None,
+    with_report: bool,
+) -> int:
+    """Run what is missing of a suite, show and report all of it; return the exit code.
+
+    Raises InputError where the suite or the folder cannot be used.
+    """
+    suite = load_suite(path_or_name, overrides)
+    folder = out or Path("results") / suite.name
+    console = Console()
+    with ResultsWriter(folder, suite) as results:
+        try:
+            _run_missing(suite, results, address, console)
+        except RunFailed as failure:
+            _complain(f"nothing can be run: {failure}")
+            return EXIT_FAILED
+        except KeyboardInterrupt:
+            _complain(_how_to_resume(suite, results))
+            return EXIT_INTERRUPTED
+        rows = results.rows()
+    console.print(points_table(suite, rows))
+    if with_report:
+        write_report(folder)
+    return 0 if all(is_sound(rows[run.run_id]) for run in expand(suite)) else EXIT_FAILED
+
+
+def write_report(folder: Path) -> None:
+    """Write the report of a folder with results and say where it is; raises InputError."""
+    # Plotly is slow to import, and not needed until here.
+    from dashboards import report  # noqa: PLC0415
+
+    try:
+        path = report.write(folder)
+    except OSError as error:
+        reason = f"the report cannot be written: {error.strerror}"
+        raise InputError(f"{folder}: {reason}") from error
+    print(f"report: {path}")
+
+
+def _run_missing(
+    suite: Suite, results: ResultsWriter, address: str | None, console: Console
+) -> None:
+    runs = missing(suite, results)
+    if not runs:
+        console.print(f"{suite.name}: every run is there already")
+        return
+    console.print(f"{suite.name}: {len(runs)} runs, about {duration(expected_s(runs))}")
+    _run(suite, runs, results, address, console)
+
+
+def _run(
+    suite: Suite,
+    runs: Sequence[Run],
+    results: ResultsWriter,
+    address: str | None,
+    console: Console,
+) -> None:
+    # Ray is slow to import, and a wrong suite must be told of at once.
+    from experiments.live import LiveBackend  # noqa: PLC0415
+
+    with LiveBackend(address) as backend, Display(console, suite, runs) as display:
+        run_all(suite, runs, backend=backend, results=results, observer=display)
+
+
+def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:
+    runs, rows = expand(suite), results.rows()
+    kept = sum(is_finished(rows.get(run.run_id)) for run in runs)
+    command = shlex.join(["paxoscope", *sys.argv[1:]])
+    return f"interrupted; {kept} of {len(runs)} runs are kept; resume with: {command}"
+
+
+def _complain(line: str) -> None:
+    Console(stderr=True).print(f"paxoscope: {line}", style="red", markup=False, soft_wrap=True)

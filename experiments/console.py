@@ -1,0 +1,146 @@
+"""What a sweep shows on the terminal: its progress, a line a run, and a table of its points."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from experiments.estimate import Countdown, duration
+from experiments.results import Row
+from experiments.runner import OK, is_sound
+from experiments.spec import Suite
+from experiments.sweep import Run, repeats
+
+_POINT = ("protocol", "replicas", "clients")
+
+
+class Display:
+    """Shows runs as they end and, on a terminal, a bar with the time that is left."""
+
+    def __init__(self, console: Console, suite: Suite, runs: Sequence[Run]) -> None:
+        self._suite = suite
+        self._runs = len(runs)
+        self._ended = 0
+        self._countdown = Countdown(runs)
+        self._progress = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            _Remaining(self._countdown),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        self._task = self._progress.add_task("", total=self._runs)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, run: Run) -> None:
+        """Show which run is under way."""
+        self._progress.update(self._task, description=_name(self._suite, run))
+
+    def finished(self, run: Run, row: Row) -> None:
+        """Print a line on the run that ended."""
+        self._ended += 1
+        self._countdown.finished(run, row["wall_s"])
+        self._progress.advance(self._task)
+        line = f"[{self._ended}/{self._runs}] {_name(self._suite, run)}: {_result(row)}"
+        self._progress.console.print(
+            Text(line, style="" if is_sound(row) else "bold red"), soft_wrap=True
+        )
+
+
+class _Remaining(ProgressColumn):
+    """The time that is left, counting down also while a run lasts."""
+
+    def __init__(self, countdown: Countdown) -> None:
+        super().__init__()
+        self._countdown = countdown
+
+    def render(self, task: Task) -> Text:  # noqa: ARG002 # The base class calls it so.
+        return Text(f"{duration(self._countdown.remaining_s())} left", style="cyan")
+
+
+def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
+    """Make the table of a suite's points: medians over the sound runs in `rows`, by run_id."""
+    swept = [key for key in suite.axes if key not in _POINT]
+    table = Table(title=suite.name, title_justify="left")
+    table.add_column("protocol")
+    for header in ("n", "clients", *swept):
+        table.add_column(header, justify="right")
+    for header in ("req/s", "p50 (ms)", "p95 (ms)", "p99 (ms)", "CPU (µs/req)"):
+        table.add_column(header, justify="right")
+    table.add_column("runs")
+    for point in suite.points():
+        settings = [_number(getattr(point, key)) for key in (*_POINT, *swept)]
+        ran = [rows.get(run.run_id) for run in repeats(suite, point)]
+        sound = [row for row in ran if row is not None and is_sound(row)]
+        table.add_row(*settings, *_medians(sound), _verdict(ran))
+    return table
+
+
+def _medians(sound: Sequence[Row]) -> list[str]:
+    if not sound:
+        return ["-"] * 5
+    measures = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "cpu_us_per_request")
+    throughput = np.median([row["throughput_rps"] for row in sound])
+    others = [np.median([row[measure] for row in sound]) for measure in measures]
+    return [f"{throughput:,.0f}", *(f"{value:,.2f}" for value in others)]
+
+
+def _verdict(ran: Sequence[Row | None]) -> Text:
+    faults = [_fault(row) for row in ran if not is_sound(row)]
+    if not faults:
+        return Text("ok", style="green")
+    sound = len(ran) - len(faults)
+    several = f"{sound} of {len(ran)} ok; " if len(ran) > 1 else ""
+    return Text(several + "; ".join(dict.fromkeys(faults)), style="bold red")
+
+
+def _fault(row: Row | None) -> str:
+    if row is None:
+        return "not run"
+    return f"UNSAFE: {row['safety']}" if row["outcome"] == OK else f"failed: {row['outcome']}"
+
+
+def _result(row: Row) -> str:
+    if not is_sound(row):
+        return _fault(row)
+    return (
+        f"{row['throughput_rps']:,.0f} req/s, p50 {row['latency_ms_p50']:,.2f} ms, "
+        f"p99 {row['latency_ms_p99']:,.2f} ms, {row['cpu_us_per_request']:,.2f} µs CPU/req, safe"
+    )
+
+
+def _name(suite: Suite, run: Run) -> str:
+    settings = [f"{key}={_number(getattr(run.config, key))}" for key in suite.axes or _POINT]
+    repeat = [f"repeat {run.repeat + 1} of {suite.repeats}"] if suite.repeats > 1 else []
+    return " ".join([*settings, *repeat])
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

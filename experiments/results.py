@@ -1,0 +1,245 @@
+"""A result folder: one row a run, and each run's measurements over time.
+
+    suite.toml                   the suite as it was run last, overrides included
+    runs.parquet                 one row a run
+    timeline/<run_id>.parquet    what the clients saw: a row each fleet and bin
+    latency/<run_id>.parquet     their latency histograms: a row each fleet, bin and bucket
+    counters/<run_id>.parquet    what each actor counted: a row each actor and bin
+
+A run's row is written last and at once (to another file, which then takes the name), so that a run
+is either there with all its tables or not there. A run is finished if its row says "ok".
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments.errors import InputError
+from experiments.spec import RunConfig, Suite
+
+TIMELINE_COLUMNS = {
+    "fleet": int,
+    "bin": int,
+    "time_s": float,
+    "completed": int,
+    "retried": int,
+    "outstanding": int,
+    "latency_ms_sum": float,
+}
+LATENCY_COLUMNS = {"fleet": int, "bin": int, "bucket": int, "count": int}
+COUNTERS_COLUMNS = {"actor": str, "role": str, "host": int, "bin": int, "time_s": float}
+"""The columns that every run has; what an actor counts comes after them."""
+
+TABLES: Mapping[str, Mapping[str, type[int | float | str]]] = {
+    "timeline": TIMELINE_COLUMNS,
+    "latency": LATENCY_COLUMNS,
+    "counters": COUNTERS_COLUMNS,
+}
+
+_RESULT = (
+    "outcome",
+    "safety",
+    "throughput_rps",
+    "latency_ms_mean",
+    "latency_ms_p50",
+    "latency_ms_p95",
+    "latency_ms_p99",
+    "latency_ms_p999",
+)
+_POINT = ("protocol", "replicas", "clients")
+FIRST_COLUMNS = ("suite", *_POINT, "repeat", "seed", *_RESULT)
+CONFIGURATION_COLUMNS = tuple(
+    key for key in RunConfig.__struct_fields__ if key not in FIRST_COLUMNS
+)
+"""How runs.parquet begins; measurements and provenance come after these."""
+
+Row = dict[str, Any]
+
+
+class ResultsError(InputError):
+    """A result folder cannot be read or written; the message says why in one line."""
+
+
+def runs(folder: Path) -> pd.DataFrame:
+    """Return the table of runs, one row each, at least one; raises ResultsError."""
+    if not _runs_path(folder).is_file():
+        raise ResultsError(f"{folder}: no results here (no {_runs_path(folder).name})")
+    table: pd.DataFrame = _read(_runs_path(folder)).to_pandas()
+    missing = [
+        key for key in (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS, "run_id") if key not in table
+    ]
+    if missing:
+        reason = f"not a table of runs: lacks the column {missing[0]}"
+        raise ResultsError(f"{_runs_path(folder)}: {reason}")
+    if table.empty:
+        raise ResultsError(f"{folder}: no results here yet")
+    return table
+
+
+def timeline(folder: Path) -> pd.DataFrame:
+    """Return what the clients of all runs saw over time; raises ResultsError."""
+    return _table(folder, "timeline")
+
+
+def latency(folder: Path) -> pd.DataFrame:
+    """Return the latency histograms of all runs, in buckets of `actors.core.histogram`.
+
+    Raises ResultsError.
+    """
+    return _table(folder, "latency")
+
+
+def counters(folder: Path) -> pd.DataFrame:
+    """Return what the actors of all runs counted over time; nan where one counts no such thing.
+
+    Raises ResultsError.
+    """
+    return _table(folder, "counters")
+
+
+def _table(folder: Path, name: str) -> pd.DataFrame:
+    parts = [_read(_table_path(folder, name, run_id)) for run_id in runs(folder)["run_id"]]
+    try:
+        joined = pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise ResultsError(f"{folder / name}: tables do not match: {_line(error)}") from error
+    table: pd.DataFrame = joined.to_pandas()
+    return table
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read()
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror or _line(error)}") from error
+    except pa.ArrowException as error:
+        raise ResultsError(f"{path}: not a result table: {_line(error)}") from error
+
+
+class ResultsWriter:
+    """The one writer of a result folder, from `with` to its end.
+
+    Entering makes the folder where needed. Raises ResultsError where the folder cannot be written,
+    belongs to another writer, or holds something else.
+    """
+
+    def __init__(self, folder: Path, suite: Suite) -> None:
+        self._folder = folder
+        self._suite = suite
+        self._lock = -1
+        self._rows: dict[str, Row] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder, os.O_RDONLY)
+            self._open()
+        except OSError as error:
+            self._close()
+            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+        except ResultsError:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def rows(self) -> dict[str, Row]:
+        """Return the row of each run that has one, by run_id."""
+        return dict(self._rows)
+
+    def record(self, row: Row, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Write a run's tables (those of `TABLES`, without run_id), then its row.
+
+        Takes the place of an earlier row of that run_id. Raises ResultsError.
+        """
+        run_id = row["run_id"]
+        try:
+            for name, columns in TABLES.items():
+                table = tables[name]
+                assert list(table.columns[: len(columns)]) == list(columns), table.columns
+                table = table.astype(columns)
+                table.insert(0, "run_id", run_id)
+                _replace(_table_path(self._folder, name, run_id), table)
+            rows = self._rows | {run_id: row}
+            _replace(_runs_path(self._folder), pd.DataFrame(list(rows.values())))
+        except OSError as error:
+            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+        self._rows = rows
+
+    def _open(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ResultsError(f"{self._folder}: another sweep is writing here") from error
+        suite_path = self._folder / "suite.toml"
+        if any(self._folder.iterdir()) and not suite_path.is_file():
+            reason = "holds other files and no results; choose a new folder"
+            raise ResultsError(f"{self._folder}: {reason}")
+        if _runs_path(self._folder).is_file():
+            self._rows = self._read_rows()
+        _replace_bytes(suite_path, self._suite.to_toml().encode())
+        for name in TABLES:
+            (self._folder / name).mkdir(exist_ok=True)
+
+    def _read_rows(self) -> dict[str, Row]:
+        rows = [
+            {str(key): value for key, value in row.items()}
+            for row in runs(self._folder).to_dict("records")
+        ]
+        suites = {row["suite"] for row in rows} - {self._suite.name}
+        if suites:
+            reason = f"holds results of the suite {suites.pop()}, not of {self._suite.name}"
+            raise ResultsError(f"{self._folder}: {reason}; choose another folder")
+        return {row["run_id"]: row for row in rows}
+
+    def _close(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _replace(path: Path, table: pd.DataFrame) -> None:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink)
+    _replace_bytes(path, sink.getvalue().to_pybytes())
+
+
+def _replace_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that, whatever stops us, its name stands for all of the old or the new."""
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # The new name, too, must outlast a power cut.
+    finally:
+        os.close(folder)
+
+
+def _runs_path(folder: Path) -> Path:
+    return folder / "runs.parquet"
+
+
+def _table_path(folder: Path, name: str, run_id: str) -> Path:
+    return folder / name / f"{run_id}.parquet"
+
+
+def _line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,313 @@
+"""What a suite says: the configuration of its runs, what it sweeps, and how often.
+
+A suite is a TOML file: `description`, `repeats`, a table `base` of settings and a table `axes` with
+a list of values for each setting that is swept. Settings are the fields of `RunConfig`. Everything
+is checked when a suite is read, every point of its sweep included; a `SuiteError` says in one line
+where the wrong value stands, what it is, and what would be right.
+"""
+
+import itertools
+import math
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from actors.core.columns import HEADER_BYTES, ROW_BYTES
+from actors.core.config import LoadConfig
+from actors.core.registry import PROTOCOLS
+from actors.services.registry import all_kinds, find
+from experiments import toml
+from experiments.errors import InputError
+
+Value = str | int | float | bool
+
+BIN_S = 0.1
+"""Resolution of all tables over time; a measured window is a whole number of these."""
+
+RUNS_MAX = 100_000
+
+ENVELOPE_BYTES = 4096
+"""Room that a frame needs beside the values it carries."""
+
+
+class RunConfig(LoadConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that determines one run: the system, its load, and what is measured when."""
+
+    warmup_s: Annotated[
+        float, Meta(ge=0, le=3600, description="time under load before the measured window")
+    ] = 2.0
+    duration_s: Annotated[
+        float, Meta(ge=BIN_S, le=86_400, description="length of the measured window")
+    ] = 5.0
+    cooldown_s: Annotated[
+        float, Meta(ge=0, le=3600, description="time under load after the measured window")
+    ] = 0.3
+    placement: Annotated[
+        Literal["spread", "strict_spread"],
+        Meta(description="hosts on different nodes where possible, or always"),
+    ] = "spread"
+
+    @property
+    def load_s(self) -> float:
+        """Time that the clients run, in seconds."""
+        return self.warmup_s + self.duration_s + self.cooldown_s
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """A sweep: every combination of the values of `axes`, over `base`, each run `repeats` times."""
+
+    name: Annotated[str, Meta(pattern=r"^[^/\n]+$")]
+    description: str = ""
+    repeats: Annotated[int, Meta(ge=1, le=1000)] = 1
+    base: dict[str, Value] = {}
+    axes: dict[str, list[Value]] = {}
+
+    def points(self) -> Iterator[RunConfig]:
+        """Yield the configuration of each point; the first axis varies slowest."""
+        for values in itertools.product(*self.axes.values()):
+            settings = self.base | dict(zip(self.axes, values, strict=True))
+            yield msgspec.convert(settings, RunConfig)
+
+    def to_toml(self) -> str:
+        """Write the suite as `load_suite` reads it."""
+        return toml.write(msgspec.structs.asdict(self))
+
+
+class SuiteError(InputError):
+    """A suite cannot be read or makes no sense; the message says why in one line."""
+
+
+def load_suite(path_or_name: str, overrides: Sequence[str] = ()) -> Suite:
+    """Read a shipped suite by its name, or any by its path, and put `overrides` over it.
+
+    An override is `key=value` with a TOML value; a bare word is a string, a list makes an axis.
+    Raises SuiteError.
+    """
+    path = _find(path_or_name)
+    draft = _Draft(path)
+    try:
+        draft.read(toml.read(path))
+    except toml.TomlError as error:
+        raise SuiteError(str(error)) from error
+    for override in overrides:
+        draft.override(override)
+    return draft.finish()
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Return the suites that come with the package: path by name."""
+    folder = Path(__file__).with_name("suites")
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _find(path_or_name: str) -> Path:
+    shipped = shipped_suites()
+    if path_or_name in shipped:
+        return shipped[path_or_name]
+    path = Path(path_or_name)
+    if path.suffix == ".toml" or len(path.parts) > 1 or path.is_file():
+        return path
+    parts = [
+        f"{path_or_name}: no such suite",
+        f"shipped are {_listed(shipped, 'and')}",
+        "others go by their path, ending in .toml",
+        _suggestion(path_or_name, shipped),
+    ]
+    raise SuiteError("; ".join(filter(None, parts)))
+
+
+class _Setting(NamedTuple):
+    """A value and where it stands."""
+
+    where: str
+    value: Any
+
+    def wrong(self, reason: str) -> SuiteError:
+        return SuiteError(f"{self.where} = {_shown(self.value)}: {reason}")
+
+
+class _Draft:
+    """A suite that is being read: every value still knows where it stands."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._about: dict[str, Any] = {"name": path.stem}
+        self._settings: dict[str, list[_Setting]] = {}
+        self._axes: dict[str, None] = {}  # An ordered set.
+
+    def read(self, document: Mapping[str, Any]) -> None:
+        for key, value in document.items():
+            setting = _Setting(f"{self._path}: {key}", value)
+            if key in ("base", "axes"):
+                if not isinstance(value, dict):
+                    raise setting.wrong(f"must be a table: [{key}]")
+            elif key in _FIELDS[RunConfig]:
+                raise setting.wrong("belongs under [base]")
+            else:
+                self._about[key] = _checked(Suite, key, setting)
+        for key, value in document.get("base", {}).items():
+            self._set(key, _Setting(f"{self._path}: base.{key}", value))
+        for key, values in document.get("axes", {}).items():
+            setting = _Setting(f"{self._path}: axes.{key}", values)
+            if key in self._settings:
+                raise setting.wrong("also under [base]; keep one of them")
+            if not isinstance(values, list):
+                raise setting.wrong("must be a list of values; a single one belongs under [base]")
+            self._sweep(key, setting)
+
+    def override(self, text: str) -> None:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise SuiteError(f"--set {text}: must be key=value")
+        try:
+            setting = _Setting(f"--set {key}", toml.parse_value(value))
+        except toml.TomlError as error:
+            raise SuiteError(f"--set {text}: {error}") from error
+        if key == "repeats":
+            self._about[key] = _checked(Suite, key, setting)
+        elif isinstance(setting.value, list):
+            self._sweep(key, setting)
+        else:
+            self._set(key, setting)
+
+    def finish(self) -> Suite:
+        base = {key: values[0] for key, values in self._settings.items() if key not in self._axes}
+        suite = Suite(
+            **self._about,
+            base={key: setting.value for key, setting in base.items()},
+            axes={key: [each.value for each in self._settings[key]] for key in self._axes},
+        )
+        self._check_size(suite)
+        combinations = itertools.product(*(self._settings[key] for key in self._axes))
+        for config, values in zip(suite.points(), combinations, strict=True):
+            for key, reason in _conflicts(config):
+                written = base | dict(zip(self._axes, values, strict=True))
+                default = _Setting(f"{self._path}: {key} (not set)", getattr(config, key))
+                raise written.get(key, default).wrong(reason)
+        return suite
+
+    def _set(self, key: str, setting: _Setting) -> None:
+        if isinstance(setting.value, list):
+            raise setting.wrong("a list of values belongs under [axes]")
+        value = _checked(RunConfig, key, setting)
+        self._settings[key] = [setting._replace(value=value)]
+        self._axes.pop(key, None)
+
+    def _sweep(self, key: str, setting: _Setting) -> None:
+        if not setting.value:
+            raise setting.wrong("must hold at least one value")
+        values: list[_Setting] = []
+        for index, value in enumerate(setting.value):
+            each = _Setting(f"{setting.where}[{index}]", value)
+            checked = _checked(RunConfig, key, each)
+            if any(checked == earlier.value for earlier in values):
+                raise each.wrong("is there twice")
+            values.append(each._replace(value=checked))
+        self._settings[key] = values
+        self._axes[key] = None
+
+    def _check_size(self, suite: Suite) -> None:
+        runs = suite.repeats * math.prod(map(len, suite.axes.values()))
+        if runs > RUNS_MAX:
+            raise SuiteError(f"{self._path}: makes {runs:,} runs; at most {RUNS_MAX:,} are allowed")
+
+
+def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield each key whose value does not go with the others, and what would be right."""
+    room = config.frame_bytes_max - ENVELOPE_BYTES
+    limit = f"frame_bytes_max = {config.frame_bytes_max} less {ENVELOPE_BYTES} for the envelope"
+    if config.replicas % 2 == 0:
+        yield "replicas", "must be odd (1, 3, 5, 7, ...)"
+    if config.clients < config.fleets:
+        yield "clients", f"must be at least the number of fleets = {config.fleets}"
+    for key in ("batch_bytes_max", "dissemination_batch_bytes_max"):
+        if getattr(config, key) > room:
+            yield key, f"must be at most {room} ({limit})"
+    if config.window * config.batch_bytes_max > room:
+        most = room // config.batch_bytes_max
+        reason = f"a new leader learns a whole window of batches in one frame: {limit}"
+        yield "window", f"must be at most {most} ({reason})"
+    if config.request_bytes > room - HEADER_BYTES - ROW_BYTES:
+        yield "request_bytes", f"must be at most {room - HEADER_BYTES - ROW_BYTES} ({limit})"
+    if config.queue_bytes_max < config.frame_bytes_max:
+        yield "queue_bytes_max", f"must be at least frame_bytes_max = {config.frame_bytes_max}"
+    if config.suspect_timeout_ms <= config.heartbeat_interval_ms:
+        interval = _shown(config.heartbeat_interval_ms)
+        yield "suspect_timeout_ms", f"must be more than heartbeat_interval_ms = {interval}"
+    for key in ("warmup_s", "duration_s"):
+        bins = getattr(config, key) / BIN_S
+        if abs(bins - round(bins)) > 1e-6:
+            yield key, f"must be a multiple of {BIN_S}, the resolution of the measurements"
+
+
+_FIELDS: dict[type, dict[str, Any]] = {
+    struct: typing.get_type_hints(struct, include_extras=True) for struct in (RunConfig, Suite)
+}
+
+
+def _checked(struct: type, key: str, setting: _Setting) -> Any:
+    """Return the value as the type of the struct's field `key`; raises SuiteError."""
+    hints = _FIELDS[struct]
+    if key not in hints:
+        known = f"known are {_listed(hints, 'and')}"
+        raise setting.wrong(f"unknown key; {_suggestion(key, hints) or known}")
+    try:
+        value = msgspec.convert(setting.value, hints[key])
+    except msgspec.ValidationError as error:
+        raise setting.wrong(f"must be {_right(hints[key])}") from error
+    if key == "service":
+        _check_service(setting)
+    elif key == "protocol" and value not in PROTOCOLS:
+        raise setting.wrong(_one_of(value, PROTOCOLS))
+    return value
+
+
+def _check_service(setting: _Setting) -> None:
+    try:
+        find(setting.value)
+    except LookupError as error:
+        own = ":" in setting.value
+        reason = str(error) if own else _one_of(setting.value, [*all_kinds(), "module:NAME"])
+        raise setting.wrong(reason) from error
+
+
+def _right(hint: Any) -> str:
+    """Say in words what values a field takes."""
+    kind = msgspec.inspect.type_info(hint)
+    match kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind:
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"a whole number from {low:_} to {high:_}"
+        case msgspec.inspect.FloatType(ge=low, le=high):
+            return f"a number from {low:_g} to {high:_g}"
+        case msgspec.inspect.LiteralType(values=values):
+            return _listed(map(toml.write_value, values))
+        case msgspec.inspect.StrType(pattern=str()):
+            return "one line of text without a slash"
+        case _:
+            return "text in quotes"
+
+
+def _one_of(wrong: str, known: Iterable[str]) -> str:
+    parts = [f"must be {_listed(known)}", _suggestion(wrong, known)]
+    return "; ".join(filter(None, parts))
+
+
+def _suggestion(wrong: str, known: Iterable[str]) -> str:
+    close = get_close_matches(wrong, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def _listed(names: Iterable[str], word: str = "or") -> str:
+    *some, last = names
+    return f"{', '.join(some)} {word} {last}" if some else last
+
+
+def _shown(value: Any) -> str:
+    text = toml.write_value(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

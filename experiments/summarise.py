@@ -1,0 +1,167 @@
+"""From tables to numbers: what happened in a run's measured window, and over its repeats.
+
+The window of a run is every bin that ends in (warmup_s, warmup_s + duration_s]. Means come from
+exact sums and percentiles from merged histograms: neither is ever averaged.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from actors.core import histogram
+from experiments.spec import BIN_S, RunConfig
+
+PERCENTILES = {
+    "latency_ms_p50": 50.0,
+    "latency_ms_p95": 95.0,
+    "latency_ms_p99": 99.0,
+    "latency_ms_p999": 99.9,
+}
+MEASURES = ("throughput_rps", "latency_ms_mean", *PERCENTILES, "cpu_us_per_request")
+"""What a point of a sweep is judged by, each over its repeats."""
+
+USAGE = ("cpu_cores", "network_mbit_s_out", "network_mbit_s_in")
+"""What a host uses in the window: cores busy, and Mbit/s to and from other hosts."""
+
+_T_975 = {
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    9: 2.262,
+    10: 2.228,
+    15: 2.131,
+    30: 2.042,
+    math.inf: 1.960,
+}
+"""Student's t at 97.5%, by degrees of freedom; between these, linear in their reciprocal."""
+
+
+def measure(
+    config: RunConfig, timeline: pd.DataFrame, latency: pd.DataFrame, counters: pd.DataFrame
+) -> dict[str, float]:
+    """Return every number of one run, by its column in the table of runs.
+
+    nan where nothing was completed, or where no host led.
+    """
+    window = in_window(timeline, config.warmup_s, config.duration_s)
+    completed = float(window["completed"].sum())
+    hosts = usage_by_host(counters, config.warmup_s, config.duration_s)
+    us_per_core = _ratio(1e6 * config.duration_s, completed)
+    leader, others = hosts[hosts["leads"]], hosts[~hosts["leads"]]
+    return {
+        "throughput_rps": completed / config.duration_s,
+        "latency_ms_mean": _ratio(float(window["latency_ms_sum"].sum()), completed),
+        **percentiles(window, latency),
+        "completed": completed,
+        "retried": float(window["retried"].sum()),
+        "cpu_us_per_request": float(hosts["cpu_cores"].sum()) * us_per_core,
+        "cpu_us_per_request_leader_host": float(leader["cpu_cores"].mean()) * us_per_core,
+        "cpu_us_per_request_other_hosts": float(others["cpu_cores"].mean()) * us_per_core,
+        **{f"{column}_leader_host": float(leader[column].mean()) for column in USAGE},
+        **{f"{column}_other_hosts": float(others[column].mean()) for column in USAGE},
+    }
+
+
+def in_window(table: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
+    """Return the rows of a table with a column time_s whose bin ends in the window."""
+    # Ends of bins are sums of tenths: a hundredth of a bin keeps rounding from moving them.
+    since_s = table["time_s"] - warmup_s - BIN_S / 100
+    return table[(since_s > 0) & (since_s <= duration_s)]
+
+
+def percentiles(window: pd.DataFrame, latency: pd.DataFrame) -> dict[str, float]:
+    """Return the latency percentiles, in ms, of the bins that `window` (a timeline) holds."""
+    bins = window[["fleet", "bin"]]
+    rows = latency.merge(bins, on=["fleet", "bin"])
+    counts = histogram.merge(rows["bucket"].to_numpy(np.int64), rows["count"].to_numpy(np.int64))
+    return {column: 1000 * histogram.percentile_s(counts, q) for column, q in PERCENTILES.items()}
+
+
+def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
+    """Return what each host of one run used in the window: host, leads (bool) and `USAGE`.
+
+    At most one host leads: the one that did for the longest.
+    """
+    window = in_window(counters, warmup_s, duration_s)
+    window = window[window["host"] >= 0]
+    metrics = ["leads", "cpu_s", "network_bytes_out", "network_bytes_in"]
+    sums = window.reindex(columns=["host", *metrics]).astype(float).groupby("host").sum()
+    longest = sums["leads"].max()
+    return pd.DataFrame(
+        {
+            "host": sums.index.astype(int),
+            "leads": sums["leads"].eq(longest) & ~sums["leads"].duplicated() & (longest > 0),
+            "cpu_cores": sums["cpu_s"] / duration_s,
+            "network_mbit_s_out": sums["network_bytes_out"] * 8e-6 / duration_s,
+            "network_mbit_s_in": sums["network_bytes_in"] * 8e-6 / duration_s,
+        }
+    ).reset_index(drop=True)
+
+
+def usage(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
+    """Return `usage_by_host` of every run in `runs`, with its run_id."""
+    parts = [usage_by_host(pd.DataFrame(columns=["time_s", "host"]), 0, 1).assign(run_id="")]
+    by_run = dict(list(counters.groupby("run_id")))
+    for run in runs.to_dict("records"):
+        if run["run_id"] in by_run:
+            rows = by_run[run["run_id"]]
+            used = usage_by_host(rows, run["warmup_s"], run["duration_s"])
+            parts.append(used.assign(run_id=run["run_id"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def is_sound(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Say of each run whether its numbers count: it finished, and was found correct."""
+    return (runs["outcome"] == "ok") & (runs["safety"] == "ok")
+
+
+def summary(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a point: its configuration, `repeats`, and the median of each measure.
+
+    Beside the measure stand `<measure>_low` and `<measure>_high`: see `interval`. Only sound runs
+    count; a point without any is not there.
+    """
+    sound = runs[is_sound(runs)]
+    keys = ["suite", *(key for key in RunConfig.__struct_fields__ if key != "seed")]
+    points = [
+        dict(zip(keys, values, strict=True)) | _over_repeats(rows)
+        for values, rows in sound.groupby(keys, sort=False)
+    ]
+    columns = [f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")]
+    return pd.DataFrame(points, columns=[*keys, "repeats", *columns])
+
+
+def _over_repeats(rows: pd.DataFrame) -> dict[str, Any]:
+    numbers: dict[str, Any] = {"repeats": len(rows)}
+    for name in MEASURES:
+        values = rows[name].to_numpy(np.float64)
+        low, high = interval(values)
+        numbers |= {name: float(np.median(values)), f"{name}_low": low, f"{name}_high": high}
+    return numbers
+
+
+def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
+    """Return the 95% confidence interval of the mean of `values`; of fewer than 3, their range.
+
+    Assumes a normal distribution (Student's t), cut off at 0: nothing measured is negative.
+    """
+    if len(values) < 3:
+        return float(values.min()), float(values.max())
+    mean = float(values.mean())
+    half = _t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return max(0.0, mean - half), mean + half
+
+
+def _t_975(freedom: int) -> float:
+    reciprocals = [1 / each for each in reversed(_T_975)]
+    return float(np.interp(1 / freedom, reciprocals, list(reversed(_T_975.values()))))
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator else math.nan

@@ -1,0 +1,76 @@
+"""TOML as suites use it: read with errors of one line, write what was read."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import InputError
+
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+
+
+class TomlError(InputError):
+    """A text is not TOML; the message says why, and where, in one line."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the TOML file at `path`; raises TomlError, also where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TomlError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TomlError(f"{path}: not UTF-8: byte {error.start} is {error.reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise TomlError(f"{path}: not valid TOML: {error}") from error
+
+
+def parse_value(text: str) -> Any:
+    """Read one TOML value; a bare word, also one in a list, is a string.
+
+    Raises TomlError where it is neither.
+    """
+    text = text.strip()
+    try:
+        document = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return _parse_bare(text)
+    if len(document) > 1:
+        raise TomlError("holds more than one value")
+    return document["value"]
+
+
+def _parse_bare(text: str) -> Any:
+    if _BARE_WORD.fullmatch(text):
+        return text
+    if text.startswith("[") and text.endswith("]"):
+        return [parse_value(item) for item in text[1:-1].split(",") if item.strip()]
+    raise TomlError("not a TOML value")
+
+
+def write(document: Mapping[str, Any]) -> str:
+    """Write scalars and lists first, then one table for each mapping. Keys must be bare keys."""
+    tables = {key: value for key, value in document.items() if isinstance(value, Mapping)}
+    lines = _lines({key: document[key] for key in document if key not in tables})
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {write_value(value)}" for key, value in table.items()]
+
+
+def write_value(value: Any) -> str:
+    """Write a value as TOML; dates and tables, which no suite holds, as Python shows them."""
+    if isinstance(value, str):
+        # TOML takes JSON's strings, but wants the one control character escaped that JSON does not.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(write_value, value))}]"
+    return str(value)

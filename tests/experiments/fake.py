@@ -1,0 +1,62 @@
+"""A backend that needs no cluster: what it measures follows from the configuration alone."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+
+from experiments.results import COUNTERS_COLUMNS, LATENCY_COLUMNS, TIMELINE_COLUMNS
+from experiments.runner import Measured
+from experiments.spec import BIN_S, RunConfig
+
+REQUESTS_PER_CLIENT_AND_BIN = 7
+
+
+def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Measured:
+    """Make the tables of a steady run: one fleet, one latency bucket, host 0 leads."""
+    bins = range(round(config.load_s / BIN_S))
+    completed = config.clients * REQUESTS_PER_CLIENT_AND_BIN
+    timeline = [
+        (0, each, (each + 1) * BIN_S, completed, 0, config.clients, 2.0 * completed)
+        for each in bins
+    ]
+    latency = [(0, each, 500, completed) for each in bins]
+    counters = [
+        (f"replica-{host}", "replica", host, each, (each + 1) * BIN_S, 0.05, int(host == 0))
+        for each in bins
+        for host in range(config.replicas)
+    ]
+    return Measured(
+        outcome,
+        safety,
+        pd.DataFrame(timeline, columns=list(TIMELINE_COLUMNS)),
+        pd.DataFrame(latency, columns=list(LATENCY_COLUMNS)),
+        pd.DataFrame(counters, columns=[*COUNTERS_COLUMNS, "cpu_s", "leads"]),
+    )
+
+
+class FakeBackend:
+    """Carries out every run at once, as `behave` says."""
+
+    def __init__(self, behave: Callable[[RunConfig], Measured] = measured) -> None:
+        self._behave = behave
+        self.ran: list[RunConfig] = []
+        self.is_open = False
+
+    def __enter__(self) -> Self:
+        self.is_open = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.is_open = False
+
+    def run(self, config: RunConfig) -> Measured:
+        assert self.is_open
+        self.ran.append(config)
+        return self._behave(config)

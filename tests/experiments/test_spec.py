@@ -1,0 +1,233 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from experiments.spec import RunConfig, Suite, SuiteError, load_suite, shipped_suites
+
+SUITE = """
+description = "a test"
+repeats = 2
+[base]
+replicas = 3
+duration_s = 3
+[axes]
+protocol = ["jpaxos", "spaxos"]
+clients = [1, 10]
+"""
+
+AXIS_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "protocol": st.sampled_from(["jpaxos", "spaxos", "multipaxos"]),
+    "replicas": st.integers(0, 100).map(lambda f: 2 * f + 1),
+    "clients": st.integers(1, 1 << 22),
+    "accept_to": st.sampled_from(["all", "leader"]),
+    "batch_delay_ms": st.floats(0, 10_000),
+    "duration_s": st.integers(1, 1000).map(lambda bins: bins / 10),
+    "kv_get_fraction": st.floats(0, 1),
+    "seed": st.integers(0, (1 << 63) - 1),
+}
+
+
+def _write(folder: Path, text: str = SUITE) -> str:
+    path = folder / "x.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@st.composite
+def suites(draw: st.DrawFn) -> Suite:
+    keys = draw(st.lists(st.sampled_from(list(AXIS_VALUES)), unique=True))
+    swept = draw(st.integers(0, len(keys)))
+    lists = {key: st.lists(AXIS_VALUES[key], min_size=1, max_size=3, unique=True) for key in keys}
+    return Suite(
+        name=draw(st.text("abc-_.0 ", min_size=1)),
+        description=draw(st.text()),
+        repeats=draw(st.integers(1, 1000)),
+        base={key: draw(AXIS_VALUES[key]) for key in keys[swept:]},
+        axes={key: draw(lists[key]) for key in keys[:swept]},
+    )
+
+
+@given(suite=suites())
+@settings(max_examples=50)
+def test_a_suite_that_was_written_reads_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, suite: Suite
+) -> None:
+    path = _write(tmp_path_factory.mktemp("suite"), suite.to_toml())
+    if suite.repeats * len(list(suite.points())) <= 100_000:
+        assert load_suite(path) == suite
+
+
+def test_a_suite_is_named_after_its_file(tmp_path: Path) -> None:
+    assert load_suite(_write(tmp_path)).name == "x"
+
+
+def test_points_are_all_combinations_over_the_base(tmp_path: Path) -> None:
+    points = list(load_suite(_write(tmp_path)).points())
+    assert [(point.protocol, point.clients) for point in points] == [
+        ("jpaxos", 1),
+        ("jpaxos", 10),
+        ("spaxos", 1),
+        ("spaxos", 10),
+    ]
+    assert all(point == RunConfig(
+        protocol=point.protocol, clients=point.clients, duration_s=3.0
+    ) for point in points)
+
+
+def test_a_whole_number_will_do_for_a_fraction(tmp_path: Path) -> None:
+    duration = load_suite(_write(tmp_path)).base["duration_s"]
+    assert isinstance(duration, float)
+
+
+def test_a_scalar_override_replaces_an_axis(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["clients=100", "protocol=spaxos"])
+    assert [(point.protocol, point.clients) for point in suite.points()] == [("spaxos", 100)]
+
+
+def test_a_list_override_makes_or_replaces_an_axis(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["clients=[5]", "replicas=[3, 5]"])
+    assert suite.axes == {"protocol": ["jpaxos", "spaxos"], "clients": [5], "replicas": [3, 5]}
+    assert "replicas" not in suite.base
+
+
+def test_the_last_override_of_a_key_counts(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["clients=[5]", "clients=6", "repeats=7"])
+    assert (suite.base["clients"], suite.repeats) == (6, 7)
+
+
+@pytest.mark.parametrize("name", sorted(shipped_suites()))
+def test_shipped_suites_are_right_and_described(name: str) -> None:
+    suite = load_suite(name)
+    assert suite.name == name
+    assert suite.description
+
+
+FILE_ERRORS = {
+    "[base]\nreplicas = 4": "base.replicas = 4: must be odd (1, 3, 5, 7, ...)",
+    "[base]\nreplicas = 0": "base.replicas = 0: must be a whole number from 1 to 201",
+    "[base]\nreplicas = 3.0": "base.replicas = 3.0: must be a whole number from 1 to 201",
+    "[base]\nreplicas = true": "base.replicas = true: must be a whole number from 1 to 201",
+    '[base]\nclients = "many"': (
+        'base.clients = "many": must be a whole number from 1 to 4_194_304'
+    ),
+    "[base]\nreplica = 3": 'base.replica = 3: unknown key; did you mean replicas?',
+    '[base]\naccept_to = "some"': 'base.accept_to = "some": must be "all" or "leader"',
+    '[base]\nprotocol = "jpaxo"': (
+        'base.protocol = "jpaxo": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
+    ),
+    "[base]\nprotocol = 1": "base.protocol = 1: must be text in quotes",
+    '[base]\nservice = "nul"': (
+        'base.service = "nul": must be kv, null or module:NAME; did you mean null?'
+    ),
+    '[base]\nservice = "nowhere:S"': (
+        "base.service = \"nowhere:S\": no service 'nowhere:S': No module named 'nowhere'"
+    ),
+    "[base]\nwindow = 0": "base.window = 0: must be a whole number from 1 to 1_024",
+    "[base]\nwindow = 1024": (
+        "base.window = 1024: must be at most 256 (a new leader learns a whole window of batches "
+        "in one frame: frame_bytes_max = 16777216 less 4096 for the envelope)"
+    ),
+    "[base]\nwarmup_s = -1": "base.warmup_s = -1: must be a number from 0 to 3_600",
+    "[base]\nwarmup_s = nan": "base.warmup_s = nan: must be a number from 0 to 3_600",
+    "[base]\nduration_s = 0": "base.duration_s = 0: must be a number from 0.1 to 86_400",
+    "[base]\nduration_s = 1.25": (
+        "base.duration_s = 1.25: must be a multiple of 0.1, the resolution of the measurements"
+    ),
+    "[base]\nclients = 3\nfleets = 4": (
+        "base.clients = 3: must be at least the number of fleets = 4"
+    ),
+    "[base]\nbatch_bytes_max = 70000\nframe_bytes_max = 65536": (
+        "base.batch_bytes_max = 70000: must be at most 61440 "
+        "(frame_bytes_max = 65536 less 4096 for the envelope)"
+    ),
+    "[base]\nframe_bytes_max = 65536": (
+        "batch_bytes_max (not set) = 65507: must be at most 61440 "
+        "(frame_bytes_max = 65536 less 4096 for the envelope)"
+    ),
+    "[base]\nrequest_bytes = 100000\nframe_bytes_max = 100000\nbatch_bytes_max = 1000\n"
+    "dissemination_batch_bytes_max = 1000": (
+        "base.request_bytes = 100000: must be at most 95888 "
+        "(frame_bytes_max = 100000 less 4096 for the envelope)"
+    ),
+    "[base]\nqueue_bytes_max = 100000": (
+        "base.queue_bytes_max = 100000: must be at least frame_bytes_max = 16777216"
+    ),
+    "[base]\nsuspect_timeout_ms = 50": (
+        "base.suspect_timeout_ms = 50.0: must be more than heartbeat_interval_ms = 100.0"
+    ),
+    "[base]\nclients = [1, 2]": (
+        "base.clients = [1, 2]: a list of values belongs under [axes]"
+    ),
+    "[axes]\nclients = [1, 10, -1]": (
+        "axes.clients[2] = -1: must be a whole number from 1 to 4_194_304"
+    ),
+    "[axes]\nreplicas = [3, 4]": "axes.replicas[1] = 4: must be odd (1, 3, 5, 7, ...)",
+    "[axes]\nclients = [1, 2, 1]": "axes.clients[2] = 1: is there twice",
+    "[axes]\nclients = []": "axes.clients = []: must hold at least one value",
+    "[axes]\nclients = 3": (
+        "axes.clients = 3: must be a list of values; a single one belongs under [base]"
+    ),
+    "[base]\nclients = 1\n[axes]\nclients = [1]": (
+        "axes.clients = [1]: also under [base]; keep one of them"
+    ),
+    "replicas = 3": "replicas = 3: belongs under [base]",
+    "base = 3": "base = 3: must be a table: [base]",
+    "repeat = 3": 'repeat = 3: unknown key; did you mean repeats?',
+    "xyz = 3": (
+        "xyz = 3: unknown key; known are name, description, repeats, base and axes"
+    ),
+    "repeats = 0": "repeats = 0: must be a whole number from 1 to 1_000",
+    'name = "a/b"': 'name = "a/b": must be one line of text without a slash',
+    f"repeats = 1000\n[axes]\nclients = {list(range(1, 102))}": (
+        "makes 101,000 runs; at most 100,000 are allowed"
+    ),
+    "[base\n": "not valid TOML: Expected ']' at the end of a table declaration "
+    "(at line 1, column 6)",
+}
+
+
+@pytest.mark.parametrize(("text", "error"), FILE_ERRORS.items(), ids=FILE_ERRORS.values())
+def test_what_is_wrong_in_a_file_is_told_in_one_line(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    path = _write(tmp_path, text)
+    with pytest.raises(SuiteError) as refusal:
+        load_suite(path)
+    assert str(refusal.value) == f"{path}: {error}"
+
+
+OVERRIDE_ERRORS = {
+    "replicas=4": "--set replicas = 4: must be odd (1, 3, 5, 7, ...)",
+    "clients=[1, 0]": "--set clients[1] = 0: must be a whole number from 1 to 4_194_304",
+    "clinets=1": '--set clinets = 1: unknown key; did you mean clients?',
+    "clients": "--set clients: must be key=value",
+    "clients=two words": "--set clients=two words: not a TOML value",
+    "repeats=none": '--set repeats = "none": must be a whole number from 1 to 1_000',
+}
+
+
+@pytest.mark.parametrize(("override", "error"), OVERRIDE_ERRORS.items())
+def test_what_is_wrong_in_an_override_is_told_in_one_line(
+    tmp_path: Path, override: str, error: str
+) -> None:
+    with pytest.raises(SuiteError) as refusal:
+        load_suite(_write(tmp_path), [override])
+    assert str(refusal.value) == error
+
+
+def test_an_unknown_suite_is_told_with_what_there_is() -> None:
+    with pytest.raises(SuiteError) as refusal:
+        load_suite("dmeo")
+    assert str(refusal.value) == (
+        "dmeo: no such suite; shipped are demo and throughput; "
+        "others go by their path, ending in .toml; did you mean demo?"
+    )
+
+
+def test_a_missing_file_is_told() -> None:
+    with pytest.raises(SuiteError) as refusal:
+        load_suite("nowhere/x.toml")
+    assert str(refusal.value) == "nowhere/x.toml: cannot be read: No such file or directory"
