@@ -2,8 +2,8 @@
 
 A host is one bundle of a placement group; its replica and its coordinator share it. Fleets go to
 nodes without hosts where there are any. Ray carries the control plane only: data goes over TCP. The
-actors belong to the driver, so that Ray ends them should the driver die; a cluster that is left by an
-error or by Ctrl-C stops them itself.
+actors belong to the driver, so that Ray ends them should the driver die; a cluster that is left by
+an error or by Ctrl-C stops them itself.
 """
 
 import secrets
@@ -46,7 +46,7 @@ FLEET_CPUS = 1
 SECRET_BYTES = 32
 
 # The one place where plain classes become actors.
-_REMOTE = {each: ray.remote(each) for each in (Replica, Coordinator, ClientFleet)}
+_REMOTE: dict[type, Any] = {each: ray.remote(each) for each in (Replica, Coordinator, ClientFleet)}
 
 
 class ClusterError(Exception):
@@ -144,7 +144,8 @@ class Cluster:
 
     def _place(self) -> PlacementGroup:
         strategy = self._placement.upper()
-        group = placement_group([HOST_BUNDLE] * self._config.replicas, strategy=strategy)
+        bundles = [HOST_BUNDLE] * self._config.replicas
+        group: PlacementGroup = placement_group(bundles, strategy=strategy)
         try:
             ray.get(group.ready(), timeout=PLACE_TIMEOUT_S)
         except GetTimeoutError:
@@ -194,7 +195,7 @@ class Cluster:
 
     def _talk(self, one: Address, other: Address) -> bool:
         roles = {one.role, other.role}
-        if one == other or roles == {"fleet"} or roles == {"coordinator"}:
+        if one == other or roles in ({"fleet"}, {"coordinator"}):
             return False
         if "fleet" in roles:
             return self._protocol.clients_talk_to in roles

@@ -1,9 +1,9 @@
 """Drives any node on an event loop: step, drain, perform. Boring on purpose.
 
-Messages of one read step the node one after the other; the node is drained once, when the loop comes
-round, so that what several peers sent in the meantime is answered together. What goes to one peer
-from one drain shares a frame, except between clients and hosts, where `requests_per_frame_max` says
-what shares a frame.
+Messages of one read step the node one after the other; the node is drained once, when the loop
+comes round, so that what several peers sent in the meantime is answered together. What goes to one
+peer from one drain shares a frame, except between clients and hosts, where `requests_per_frame_max`
+says what shares a frame.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""What every actor has: a node on a host, a transport, and the steps by which a cluster starts it.
+"""What every actor has: a node on a host, a transport, and the steps to start it.
 
-The classes here and in `replica`, `coordinator` and `client` are plain: `cluster` turns them into Ray
-actors, tests use them as they are.
+The classes here and in `replica`, `coordinator` and `client` are plain: `cluster` turns them into
+Ray actors, tests use them as they are.
 """
 
 import asyncio

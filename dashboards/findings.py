@@ -97,7 +97,7 @@ def _safety(runs: pd.DataFrame) -> Finding:
     if finished.empty:
         text = "No run finished, so no run has a verdict."
     elif broken.empty:
-        text = f"Finished runs that passed every safety check: all {len(finished)}."
+        text = f"Every finished run passed every safety check: {_count(len(finished), 'run')}."
     else:
         text = (
             f"<strong>Finished runs that broke safety: {len(broken)} of {len(finished)}</strong>; "

@@ -20,7 +20,7 @@ dl.words dt { font-weight: 650; }
 dl.words dd { margin: 0 0 12px; max-width: 100ch; }
 dl.words dd:last-child { margin-bottom: 0; }
 dl.words ul { margin: 0; padding-left: 20px; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr));
+dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr));
   gap: 0 32px; margin: 12px 0 0; font-size: 14px; }
 dl.facts div { display: flex; justify-content: space-between; gap: 16px; padding: 4px 0;
   border-bottom: 1px solid $grid; }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from html import escape
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -80,8 +81,8 @@ def _shown(key: Hashable, value: Any) -> str:
         return theme.label(str(value))
     if key == "memory_bytes":
         return f"{theme.si(value)}B"
-    if isinstance(value, int | float):
-        return f"{value:,}"
+    if isinstance(value, Real):
+        return f"{value:,.12g}"
     return escape(str(value))
 
 

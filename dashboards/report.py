@@ -19,7 +19,14 @@ _REPRODUCTION = (
     "results, is the suite as it was run, overrides included:</p>"
     "<pre>paxoscope run suite.toml --out again</pre>"
 )
-_PLOTLY_CONFIG = {"responsive": True, "displaylogo": False}
+_PLOTLY_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+    # Plotly would offer to send the figure to its makers' server.
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+}
 
 
 def write(results_dir: Path, out: Path | None = None) -> Path:
@@ -28,8 +35,6 @@ def write(results_dir: Path, out: Path | None = None) -> Path:
     Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
     """
     runs = results.runs(results_dir)
-    if runs.empty:
-        raise results.ResultsError(f"{results_dir}: no runs to report yet")
     path = out or results_dir / "report.html"
     path.write_text(render(runs, results.counters(results_dir)), encoding="utf-8")
     return path

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 Number = float | int
@@ -33,6 +35,7 @@ _PROTOCOLS = {
 _SPARE_COLOURS = ("#CC79A7", "#E69F00", "#56B4E9")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+_SPAN_OF_CLOSE_TICKS = 2000
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -46,6 +49,13 @@ def colour(protocol: str) -> str:
     if protocol in _PROTOCOLS:
         return _PROTOCOLS[protocol][1]
     return _SPARE_COLOURS[zlib.crc32(protocol.encode()) % len(_SPARE_COLOURS)]
+
+
+def tint(protocol: str, strength: float) -> str:
+    """Return the colour of a protocol mixed with the paper's; at strength 1 it is pure."""
+    channels = (int(colour(protocol)[start : start + 2], 16) for start in (1, 3, 5))
+    mixed = (round(255 + (channel - 255) * strength) for channel in channels)
+    return "#" + "".join(f"{channel:02X}" for channel in mixed)
 
 
 def symbol(rank: int) -> str:
@@ -91,14 +101,14 @@ def linear_axis(title: str, ticks: str = SI_TICKS) -> dict[str, Any]:
     return {"title": {"text": title}, "rangemode": "tozero", "tickformat": ticks}
 
 
-def log_axis(title: str, ticks: str = SI_TICKS) -> dict[str, Any]:
-    """Return a logarithmic axis; `title` ends with the unit in parentheses."""
-    return {"title": {"text": title}, "type": "log", "tickformat": ticks}
+def log_axis(title: str, values: ArrayLike, ticks: str = SI_TICKS) -> dict[str, Any]:
+    """Return a logarithmic axis for `values`; `title` ends with the unit in parentheses.
 
-
-def milliseconds_axis(title: str) -> dict[str, Any]:
-    """Return a logarithmic axis of milliseconds, labelled at 1, 2 and 5."""
-    return log_axis(title, PLAIN_TICKS) | {"dtick": "D2"}
+    Labelled at 1, 2 and 5, or at 1 alone where that would be crowded.
+    """
+    span = np.nanmax(values) / np.nanmin(values)
+    dtick = "D2" if span <= _SPAN_OF_CLOSE_TICKS else 1
+    return {"title": {"text": title}, "type": "log", "dtick": dtick, "tickformat": ticks}
 
 
 def line(protocol: str, dash_style: str = "solid") -> dict[str, Any]:
@@ -144,6 +154,7 @@ TEMPLATE = go.layout.Template(
         "margin": {"l": 72, "r": 24, "t": 56, "b": 64},
         "paper_bgcolor": PAPER,
         "plot_bgcolor": PAPER,
+        "showlegend": True,
         "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
         "xaxis": _AXIS,
         "yaxis": _AXIS,

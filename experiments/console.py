@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -38,7 +39,7 @@ class Display:
         self._progress = Progress(
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             _Remaining(self._countdown),
             console=console,
             disable=not console.is_terminal,
@@ -88,12 +89,13 @@ class _Remaining(ProgressColumn):
 def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
     """Make the table of a suite's points: medians over the sound runs in `rows`, by run_id."""
     swept = [key for key in suite.axes if key not in _POINT]
-    table = Table(title=suite.name, title_justify="left")
-    table.add_column("protocol")
-    for header in ("n", "clients", *swept):
-        table.add_column(header, justify="right")
-    for header in ("req/s", "p50 (ms)", "p95 (ms)", "p99 (ms)", "CPU (µs/req)"):
-        table.add_column(header, justify="right")
+    table = Table(
+        title=Text(suite.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("protocol", no_wrap=True)
+    numbers = ("n", "clients", *swept, "req/s", "p50 ms", "p95 ms", "p99 ms", "CPU µs/req")
+    for header in numbers:
+        table.add_column(header, justify="right", no_wrap=True)
     table.add_column("runs")
     for point in suite.points():
         settings = [_number(getattr(point, key)) for key in (*_POINT, *swept)]
@@ -109,7 +111,7 @@ def _medians(sound: Sequence[Row]) -> list[str]:
     measures = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "cpu_us_per_request")
     throughput = np.median([row["throughput_rps"] for row in sound])
     others = [np.median([row[measure] for row in sound]) for measure in measures]
-    return [f"{throughput:,.0f}", *(f"{value:,.2f}" for value in others)]
+    return [f"{throughput:,.0f}", *map(_three_digits, others)]
 
 
 def _verdict(ran: Sequence[Row | None]) -> Text:
@@ -130,10 +132,10 @@ def _fault(row: Row | None) -> str:
 def _result(row: Row) -> str:
     if not is_sound(row):
         return _fault(row)
-    return (
-        f"{row['throughput_rps']:,.0f} req/s, p50 {row['latency_ms_p50']:,.2f} ms, "
-        f"p99 {row['latency_ms_p99']:,.2f} ms, {row['cpu_us_per_request']:,.2f} µs CPU/req, safe"
-    )
+    p50, p99 = _three_digits(row["latency_ms_p50"]), _three_digits(row["latency_ms_p99"])
+    cpu = _three_digits(row["cpu_us_per_request"])
+    throughput = f"{row['throughput_rps']:,.0f} req/s"
+    return f"{throughput}, p50 {p50} ms, p99 {p99} ms, CPU {cpu} µs/req, safe"
 
 
 def _name(suite: Suite, run: Run) -> str:
@@ -144,3 +146,9 @@ def _name(suite: Suite, run: Run) -> str:
 
 def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _three_digits(value: float) -> str:
+    """Write a measured value with three digits that count, or all before the point."""
+    decimals = 2 if value < 10 else 1 if value < 100 else 0
+    return f"{value:,.{decimals}f}"

@@ -4,8 +4,7 @@ import logging
 import os
 import warnings
 from types import TracebackType
-from typing import Self
-
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,7 @@ LOCAL_CPUS = 1024
 
 
 class LiveBackend:
-    """Carries out runs on Ray: at `address`, or on a local Ray that lives as long as the backend."""
+    """Carries out runs on Ray: at `address`, or on a local Ray of its own."""
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address
@@ -72,7 +71,7 @@ def _connect_quietly(address: str | None) -> None:
     # Ray warns of its own future defaults; nothing that a user of this command could act upon.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
         ray.init(
             address="local",

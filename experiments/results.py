@@ -116,7 +116,8 @@ def _table(folder: Path, name: str) -> pd.DataFrame:
 
 def _read(path: Path) -> pa.Table:
     try:
-        return pq.ParquetFile(path).read()
+        with path.open("rb") as file:
+            return pq.ParquetFile(file).read()
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror or _line(error)}") from error
     except pa.ArrowException as error:

@@ -44,9 +44,9 @@ class Measured(NamedTuple):
 
     @classmethod
     def failed(cls, reason: str) -> "Measured":
-        """Make the result of a run that measured nothing."""
+        """Make the result of a run that measured nothing; the outcome is `reason` in one line."""
         empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
-        return cls(reason, "", **empty)
+        return cls(" ".join(reason.split()), "", **empty)
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:

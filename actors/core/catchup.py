@@ -29,8 +29,7 @@ class Laggard:
 
     def observe(self, replica: ReplicaId, undecided: Instance, now: float) -> None:
         """Note that `replica` knows every decision below `undecided`."""
-        if undecided > self._known[replica]:
-            self._known[replica] = undecided
+        self._known[replica] = max(self._known[replica], undecided)
         if undecided > self._log.undecided and not self._timer_set:
             self._wait(now)
 

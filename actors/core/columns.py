@@ -173,7 +173,7 @@ class Columns:
 
     @classmethod
     def check(cls, buffer: bytes, clients_max: int) -> None:
-        """Raise RemoteProtocolError unless the buffer can be decoded and names clients below a limit.
+        """Raise RemoteProtocolError unless the buffer decodes and names clients below a limit.
 
         Cheap for a buffer of one row, which is a frame of its own where requests share none.
         """
@@ -225,7 +225,7 @@ class Columns:
         return Columns(self.clients[rows], self.sequences[rows], self.cells.take(rows))
 
     def frames(self, rows_max: int, bytes_max: int = FRAME_BYTES) -> Iterator[bytes]:
-        """Yield encoded buffers of at most `rows_max` rows (0 = any) and about `bytes_max` bytes."""
+        """Yield encoded buffers of up to `rows_max` rows (0 = any) and about `bytes_max` bytes."""
         start = 0
         rest = self
         while len(rest):

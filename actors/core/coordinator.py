@@ -1,7 +1,7 @@
 """S-Paxos, the coordinator of a host: what clients talk to.
 
-It batches requests, disseminates each batch to every replica, sends it again until it is stable, and
-replies once its host's replica has executed. A batch leaves as soon as fewer than
+It batches requests, disseminates each batch to every replica, sends it again until it is stable,
+and replies once its host's replica has executed. A batch leaves as soon as fewer than
 `dissemination_window` of its batches are unstable: an idle coordinator waits for nothing.
 """
 

@@ -208,7 +208,7 @@ class Dissemination:
     # --- Pruning ---
 
     def prune(self, origin: ReplicaId, executed: int) -> None:
-        """Drop the payloads of `origin` executed here, up to `executed`, that every replica holds."""
+        """Drop payloads of `origin` that are executed here and that every replica holds."""
         everywhere = min(of_holder[origin] for of_holder in self._held)
         payloads = self._payloads[origin]
         for sequence in range(self._pruned[origin] + 1, min(everywhere, executed) + 1):

@@ -1,4 +1,4 @@
-"""Failure detection: every replica says that it is alive; who hears nothing of its leader suspects it.
+"""Failure detection: every replica says that it is alive; a silent leader is suspected.
 
 Any message of the leader counts as a heartbeat. A replica that suspects the leader starts its own
 next view; the further it stands behind the leader in the rotation, the longer it waits, so that two

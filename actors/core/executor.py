@@ -1,9 +1,9 @@
 """Execution: each request exactly once, in order, with its reply kept for a retry.
 
-A client has one request outstanding and numbers its requests from 1, so what a replica must remember
-of a client is one sequence and one reply: arrays indexed by client. A request is new where its
-sequence is higher than the last executed one; a repeated last one gets the kept reply; an older one
-is a leftover that nobody awaits.
+A client has one request outstanding and numbers its requests from 1, so what a replica must
+remember of a client is one sequence and one reply: arrays indexed by client. A request is new where
+its sequence is higher than the last executed one; a repeated last one gets the kept reply; an older
+one is a leftover that nobody awaits.
 
 Every executed batch is folded into a rolling digest, so that replicas can be compared afterwards.
 `executions` counts what the service really executed, apart from the table that decides it.
@@ -129,7 +129,7 @@ class KeptReplies:
 
 
 class DigestTrail:
-    """Rolling digest after each executed batch: the last ones, and one in `DIGEST_STRIDE` for good."""
+    """Rolling digest after each executed batch: the last ones, and every `DIGEST_STRIDE`th."""
 
     def __init__(self) -> None:
         self.batches = 0

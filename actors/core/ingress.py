@@ -98,7 +98,7 @@ class Ingress:
             self._out.send(fleet, Replies(frame))
 
     def redirect(self, leader: int) -> None:
-        """Send everybody who waits here, or has just asked, to the leader; forget their requests."""
+        """Send everybody who waits here to the leader, and forget their requests."""
         if not self._arrived and not self.pending:
             return
         fleets = {fleet for fleet, _ in self._arrived}

@@ -177,7 +177,7 @@ class Ordering:
             self._paxos.learn_decided_below(message.view, message.undecided)
         self._laggard.observe(sender, message.undecided, now)
         self._executed[sender] = max(self._executed[sender], message.executed)
-        self._log.truncate(min(min(self._executed), self.executed))
+        self._log.truncate(min(*self._executed, self.executed))
 
     def _on_caught_up(self, _: ReplicaId, message: CaughtUp, now: float) -> None:
         self._laggard.on_caught_up(message, self.leader)

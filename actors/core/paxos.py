@@ -9,8 +9,8 @@ Rules (Multi-Paxos as both Java systems have it; design page "Multi-Paxos orderi
   quorum a candidate first catches up; from there on it re-proposes what was accepted in the highest
   view, fills gaps with the no-op, and only then opens new instances.
 - A Propose carries its leader's own vote. Replicas accept to all (`accept_to = "all"`) and each
-  decides on a majority, or to the leader alone, which tells the others the first undecided instance:
-  at once in a Decide, or on the next Propose or Alive.
+  decides on a majority, or to the leader alone, which tells the others the first undecided
+  instance: at once in a Decide, or on the next Propose or Alive.
 - Safety never rests on time: timers only send again what may have been lost.
 """
 

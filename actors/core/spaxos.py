@@ -17,7 +17,7 @@ from actors.core.election import HEARTBEAT
 from actors.core.errors import RemoteProtocolError
 from actors.core.executor import Executor
 from actors.core.ids import Address, BatchId, Instance, ReplicaId
-from actors.core.messages import Ack, Executed, Fetch, Message, Payload, Requests
+from actors.core.messages import Ack, Executed, Fetch, Message, Payload
 from actors.core.ordering import Ordering
 from actors.core.service import Service
 

@@ -31,4 +31,5 @@ class LastRows:
         self._row_of = grown(self._row_of, int(clients.max()))
         rows = np.arange(len(clients))
         self._row_of[clients] = rows
-        return self._row_of[clients] == rows
+        is_last: NDArray[np.bool_] = self._row_of[clients] == rows
+        return is_last

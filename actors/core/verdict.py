@@ -40,8 +40,8 @@ class Evidence:
 def verdict(replicas: Sequence[Evidence], acknowledged: NDArray[np.uint32]) -> str:
     """Return "ok" or, in one line, what broke.
 
-    `acknowledged`, shape (clients,): how many requests of each client were answered. Client requests
-    are numbered from 1 and sent one at a time, so a client with k answers must have had its k
+    `acknowledged`, shape (clients,): how many requests of each client were answered. Requests are
+    numbered from 1 and sent one at a time, so a client with k answers must have had its k
     requests executed once each, and at most the next one too.
     """
     problems = [_disagreement(replicas), _lost_or_repeated(replicas, acknowledged)]

@@ -57,7 +57,7 @@ class System:
         return self.world.run(seconds, lambda: self.completed >= completed)
 
     def settle(self, seconds: float) -> bool:
-        """Stop the clients; wait until all is answered and executed everywhere; say whether it was."""
+        """Stop the clients and wait until all is answered and executed everywhere."""
         for clients in self.clients:
             clients.stop()
         return self.world.run(seconds, self._is_settled)

@@ -19,7 +19,7 @@ from actors.sim.network import Network
 class World:
     """Runs nodes against each other.
 
-    `sent` counts messages by type; `log`, where given, sees every delivery: (time, from, to, message).
+    `sent` counts messages by type; `log` sees each delivery: (time, from, to, message).
     """
 
     def __init__(

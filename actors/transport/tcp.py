@@ -1,9 +1,9 @@
 """A transport over TCP: one duplex connection per pair of addresses, on asyncio or uvloop.
 
 A connection reads into a buffer of its own and hands over all messages of one read at once. Small
-frames to one peer are written together once per turn of the event loop: that halves the CPU time
-of both sides and lets the receiver take a hundred frames in one step. There are no tasks or futures
-per frame. Both event loops switch Nagle's algorithm off by themselves.
+frames to one peer are written together once per turn of the event loop: in a burst that saves both
+sides a third of their CPU time and lets the receiver take a hundred frames in one step. There are
+no tasks or futures per frame. Both event loops switch Nagle's algorithm off by themselves.
 """
 
 import asyncio

@@ -21,7 +21,7 @@ PANELS = {
     "network_mbit_s_in": "Network in (Mbit/s)",
     "network_mbit_s_out": "Network out (Mbit/s)",
 }
-_ROLE_OPACITY = {"replica": 1.0, "coordinator": 0.5}
+_TINTS = {"replica": 1.0, "coordinator": 0.5}
 _GAP_BETWEEN_CURVES = 0.7
 _BAR_PIXELS = 30
 _FRAME_PIXELS = 150
@@ -34,8 +34,8 @@ def busiest(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     `host`, `role`, `leads` (whether the host led in most repeats), `place` (on the axis of hosts,
     in bars), and the keys of `PANELS`.
     """
-    usage = _usage_by_role(runs, counters).merge(runs, on="run_id")
-    rows = pd.concat([_medians(series) for series in split(usage)], ignore_index=True)
+    used = _usage_by_role(runs, counters).merge(runs, on="run_id")
+    rows = pd.concat([_medians(series) for series in split(used)], ignore_index=True)
     bar = rows.groupby(["curve", "host"], sort=False).ngroup()
     rows["place"] = bar + _GAP_BETWEEN_CURVES * pd.factorize(rows["curve"])[0]
     return rows
@@ -45,7 +45,7 @@ def _usage_by_role(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     leads = usage(runs, counters)[["run_id", "host", "leads"]]
     parts = [
         usage(runs, counters[counters["role"] == role]).assign(role=role).drop(columns="leads")
-        for role in _ROLE_OPACITY
+        for role in _TINTS
     ]
     return pd.concat(parts, ignore_index=True).merge(leads, on=["run_id", "host"])
 
@@ -53,11 +53,10 @@ def _usage_by_role(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
 def _medians(series: Series) -> pd.DataFrame:
     clients = series.rows["clients"].max()
     by_actor = series.rows[series.rows["clients"] == clients].groupby(["host", "role"])
-    medians = by_actor[list(PANELS)].median()
+    medians: pd.DataFrame = by_actor[list(PANELS)].median()
     medians["leads"] = by_actor["leads"].mean() > 0.5
-    return medians.assign(
-        protocol=series.protocol, curve=series.name, clients=clients
-    ).reset_index()
+    medians[["protocol", "curve", "clients"]] = series.protocol, series.name, clients
+    return medians.reset_index()
 
 
 def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
@@ -86,7 +85,7 @@ def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
 def _bars(rows: pd.DataFrame, measure: str) -> Iterator[go.Bar]:
     # Replicas come first, at the foot of the stack, where they are compared best; leaders come
     # last, so that the legend shows the plain colour.
-    for role, leads, protocol in product(_ROLE_OPACITY, (False, True), rows["protocol"].unique()):
+    for role, leads, protocol in product(_TINTS, (False, True), rows["protocol"].unique()):
         same = (rows["role"] == role) & (rows["leads"] == leads) & (rows["protocol"] == protocol)
         if same.any():
             yield _bar(rows[same], measure, protocol, role, leads)
@@ -102,8 +101,7 @@ def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool
         name=name,
         legendgroup=name,
         marker={
-            "color": theme.colour(protocol),
-            "opacity": _ROLE_OPACITY[role],
+            "color": theme.tint(protocol, _TINTS[role]),
             "pattern": {"shape": "/" if leads else "", "fillmode": "overlay", "solidity": 0.25},
         },
         hovertext=[_hover_text(row) for row in bars.to_dict("records")],

@@ -16,10 +16,11 @@ _DASHES = {"p50": "solid", "p99": "dash"}
 
 def draw(points: pd.DataFrame) -> go.Figure:
     """Plot p50 and p99 latency against throughput, points joined from few clients to many."""
+    latencies = points[[PERCENTILES[percentile] for percentile in _DASHES]]
     figure = theme.figure(
         TITLE,
         xaxis=theme.linear_axis("Throughput (requests/s)"),
-        yaxis=theme.milliseconds_axis("Latency (ms)"),
+        yaxis=theme.log_axis("Latency (ms)", latencies, theme.PLAIN_TICKS),
     )
     figure.add_traces(
         [_line(series, percentile) for series in split(points) for percentile in _DASHES]

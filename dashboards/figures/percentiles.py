@@ -32,8 +32,9 @@ def draw(points: pd.DataFrame) -> go.Figure:
         for series in split(points):
             figure.add_trace(_line(series, measure), row=row, col=column)
     figure.update_traces(showlegend=True, row=1, col=1)
-    figure.update_xaxes(theme.log_axis("Closed-loop clients (count)"))
-    figure.update_yaxes(theme.milliseconds_axis("Latency (ms)"))
+    latencies = points[list(PERCENTILES.values())]
+    figure.update_xaxes(theme.log_axis("Closed-loop clients (count)", points["clients"]))
+    figure.update_yaxes(theme.log_axis("Latency (ms)", latencies, theme.PLAIN_TICKS))
     figure.update_xaxes(title_text="", row=1)
     figure.update_yaxes(title_text="", col=2)
     return figure.update_layout(height=680)

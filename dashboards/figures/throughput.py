@@ -17,7 +17,7 @@ def draw(points: pd.DataFrame) -> go.Figure:
     """Plot the median throughput against the clients, one line a curve (see dashboards.series)."""
     figure = theme.figure(
         TITLE,
-        xaxis=theme.log_axis("Closed-loop clients (count)"),
+        xaxis=theme.log_axis("Closed-loop clients (count)", points["clients"]),
         yaxis=theme.linear_axis("Throughput (requests/s)"),
     )
     figure.add_traces([_line(series) for series in split(points)])

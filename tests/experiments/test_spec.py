@@ -72,9 +72,10 @@ def test_points_are_all_combinations_over_the_base(tmp_path: Path) -> None:
         ("spaxos", 1),
         ("spaxos", 10),
     ]
-    assert all(point == RunConfig(
-        protocol=point.protocol, clients=point.clients, duration_s=3.0
-    ) for point in points)
+    assert all(
+        point == RunConfig(protocol=point.protocol, clients=point.clients, duration_s=3.0)
+        for point in points
+    )
 
 
 def test_a_whole_number_will_do_for_a_fraction(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ FILE_ERRORS = {
     '[base]\nclients = "many"': (
         'base.clients = "many": must be a whole number from 1 to 4_194_304'
     ),
-    "[base]\nreplica = 3": 'base.replica = 3: unknown key; did you mean replicas?',
+    "[base]\nreplica = 3": "base.replica = 3: unknown key; did you mean replicas?",
     '[base]\naccept_to = "some"': 'base.accept_to = "some": must be "all" or "leader"',
     '[base]\nprotocol = "jpaxo"': (
         'base.protocol = "jpaxo": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
@@ -158,9 +159,7 @@ FILE_ERRORS = {
     "[base]\nsuspect_timeout_ms = 50": (
         "base.suspect_timeout_ms = 50.0: must be more than heartbeat_interval_ms = 100.0"
     ),
-    "[base]\nclients = [1, 2]": (
-        "base.clients = [1, 2]: a list of values belongs under [axes]"
-    ),
+    "[base]\nclients = [1, 2]": ("base.clients = [1, 2]: a list of values belongs under [axes]"),
     "[axes]\nclients = [1, 10, -1]": (
         "axes.clients[2] = -1: must be a whole number from 1 to 4_194_304"
     ),
@@ -175,10 +174,8 @@ FILE_ERRORS = {
     ),
     "replicas = 3": "replicas = 3: belongs under [base]",
     "base = 3": "base = 3: must be a table: [base]",
-    "repeat = 3": 'repeat = 3: unknown key; did you mean repeats?',
-    "xyz = 3": (
-        "xyz = 3: unknown key; known are name, description, repeats, base and axes"
-    ),
+    "repeat = 3": "repeat = 3: unknown key; did you mean repeats?",
+    "xyz = 3": ("xyz = 3: unknown key; known are name, description, repeats, base and axes"),
     "repeats = 0": "repeats = 0: must be a whole number from 1 to 1_000",
     'name = "a/b"': 'name = "a/b": must be one line of text without a slash',
     f"repeats = 1000\n[axes]\nclients = {list(range(1, 102))}": (
@@ -190,9 +187,7 @@ FILE_ERRORS = {
 
 
 @pytest.mark.parametrize(("text", "error"), FILE_ERRORS.items(), ids=FILE_ERRORS.values())
-def test_what_is_wrong_in_a_file_is_told_in_one_line(
-    tmp_path: Path, text: str, error: str
-) -> None:
+def test_what_is_wrong_in_a_file_is_told_in_one_line(tmp_path: Path, text: str, error: str) -> None:
     path = _write(tmp_path, text)
     with pytest.raises(SuiteError) as refusal:
         load_suite(path)
@@ -202,7 +197,7 @@ def test_what_is_wrong_in_a_file_is_told_in_one_line(
 OVERRIDE_ERRORS = {
     "replicas=4": "--set replicas = 4: must be odd (1, 3, 5, 7, ...)",
     "clients=[1, 0]": "--set clients[1] = 0: must be a whole number from 1 to 4_194_304",
-    "clinets=1": '--set clinets = 1: unknown key; did you mean clients?',
+    "clinets=1": "--set clinets = 1: unknown key; did you mean clients?",
     "clients": "--set clients: must be key=value",
     "clients=two words": "--set clients=two words: not a TOML value",
     "repeats=none": '--set repeats = "none": must be a whole number from 1 to 1_000',

@@ -53,9 +53,7 @@ def test_no_two_runs_share_an_id() -> None:
 
 
 def test_adding_a_value_to_an_axis_keeps_the_ids_of_the_other_runs() -> None:
-    wider = Suite(
-        name="s", repeats=3, base=SUITE.base, axes=SUITE.axes | {"clients": [1, 2, 3, 4]}
-    )
+    wider = Suite(name="s", repeats=3, base=SUITE.base, axes=SUITE.axes | {"clients": [1, 2, 3, 4]})
     assert {run.run_id for run in expand(SUITE)} < {run.run_id for run in expand(wider)}
 
 

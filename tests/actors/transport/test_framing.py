@@ -1,3 +1,4 @@
+import itertools
 import struct
 from collections.abc import Iterable
 
@@ -27,7 +28,7 @@ def feed(reader: FrameReader, chunk: bytes) -> list[bytes]:
 def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:
     """Cut a stream at any places."""
     ends = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
-    return [stream[start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+    return [stream[start:stop] for start, stop in itertools.pairwise(ends)]
 
 
 @given(st.lists(st.binary(max_size=LIMIT), max_size=20), st.lists(st.integers(0), max_size=20))

@@ -143,9 +143,7 @@ def test_waiting_for_peers_names_the_missing_ones(on_loop) -> None:
         a, b = await Peer(A).listen(), Peer(B)
         async with closing(a, b):
             await b.dial(a)
-            with pytest.raises(
-                TimeoutError, match="replica-1 misses replica-2, fleet-0|fleet-0, replica-2"
-            ):
+            with pytest.raises(TimeoutError, match="replica-1 misses fleet-0, replica-2 after"):
                 await b.transport.wait_connected([A, C, FLEET], 0.01)
 
     on_loop(test)
@@ -183,11 +181,13 @@ def test_a_peer_that_moved_is_dialled_where_it_is_now(on_loop) -> None:
         a, b = await Peer(A).listen(), Peer(B)
         async with closing(a, b):
             await b.dial(a)
+            tasks = len(asyncio.all_tasks())
             async with closing(moved := await Peer(A).listen()):
                 await b.dial(moved)
                 await b.heard.until(lambda: len(b.heard.events) == 3)
                 await ping(b, moved)
                 await a.heard.until(lambda: ("disconnected", B) in a.heard.events)
+                assert len(asyncio.all_tasks()) == tasks, "nobody dials the old place any more"
 
     on_loop(test)
 
@@ -257,9 +257,10 @@ STRANGERS = {
 @pytest.mark.parametrize("opening", STRANGERS.values(), ids=STRANGERS.keys())
 def test_a_stranger_is_disconnected_and_nobody_else_notices(on_loop, caplog, opening) -> None:
     async def test() -> None:
-        a, c = await Peer(A, handshake_timeout_s=0.2).listen(), Peer(C)
+        a, c = await Peer(A).listen(), Peer(C)
         async with closing(a, c):
             await c.dial(a)
+            a.transport.handshake_timeout_s = 0.05  # Not before, lest a busy machine fails C.
             stranger = await Raw.connect(a)
             stranger.writer.write(opening)
             await ping(c, a)

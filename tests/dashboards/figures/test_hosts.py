@@ -1,0 +1,71 @@
+import pandas as pd
+import pytest
+
+from dashboards import theme
+from dashboards.figures import hosts
+from tests.dashboards.result_set import counters_of, runs_of
+
+
+def test_only_the_most_clients_of_each_curve_are_shown() -> None:
+    runs = runs_of(clients=(1, 1_000))
+    assert set(hosts.busiest(runs, counters_of(runs))["clients"]) == {1_000}
+
+
+def test_usage_is_the_median_of_the_repeats() -> None:
+    runs = runs_of(("jpaxos",), clients=(1_000,), repeats=3)
+    counters = counters_of(runs)
+    for repeat, cores in enumerate((0.2, 0.9, 0.5)):
+        one = counters["run_id"] == runs["run_id"][repeat]
+        counters.loc[one, "cpu_s"] = cores / 10
+    row = hosts.busiest(runs, counters).iloc[0]
+    assert row["cpu_cores"] == pytest.approx(0.5)
+
+
+def test_a_host_stacks_its_coordinator_on_its_replica() -> None:
+    runs = runs_of(("spaxos",), clients=(1_000,))
+    rows = hosts.busiest(runs, counters_of(runs))
+    assert rows.groupby("place")["role"].agg(set).tolist() == [{"replica", "coordinator"}] * 3
+    assert hosts.draw(runs, counters_of(runs)).layout.barmode == "stack"
+
+
+def test_the_leaders_host_is_marked_in_label_and_bar() -> None:
+    runs = runs_of(clients=(1_000,))
+    figure = hosts.draw(runs, counters_of(runs))
+    leaders = [label for label in figure.layout.yaxis.ticktext if "(leader)" in label]
+    assert leaders == [
+        "<b>JPaxos: host 0 (leader)</b>",
+        "<b>S-Paxos: host 0 (leader)</b>",
+    ]
+    hatched = [trace for trace in figure.data if trace.marker.pattern.shape == "/"]
+    assert all(len(trace.y) == 1 for trace in hatched)
+    # One in JPaxos, two in S-Paxos (replica and coordinator), in each of the three panels.
+    assert len(hatched) == 9
+
+
+def test_bars_show_the_usage_in_the_colour_of_the_protocol() -> None:
+    runs = runs_of(("jpaxos",), clients=(1_000,))
+    counters = counters_of(runs)
+    rows = hosts.busiest(runs, counters)
+    followers, leader = hosts.draw(runs, counters).data[:2]
+    assert [*leader.x, *followers.x] == rows["cpu_cores"].tolist()
+    assert leader.marker.color == theme.colour("jpaxos")
+
+
+def test_every_panel_says_its_unit_and_the_legend_each_role_once() -> None:
+    runs = runs_of(clients=(1_000,))
+    figure = hosts.draw(runs, counters_of(runs))
+    assert [axis.title.text for axis in figure.select_xaxes()] == list(hosts.PANELS.values())
+    assert [trace.name for trace in figure.data if trace.showlegend] == [
+        "JPaxos replica",
+        "S-Paxos replica",
+        "S-Paxos coordinator",
+    ]
+
+
+def test_drawing_leaves_the_tables_as_they_were() -> None:
+    runs = runs_of(clients=(1_000,))
+    counters = counters_of(runs)
+    before = runs.copy(deep=True), counters.copy(deep=True)
+    hosts.draw(runs, counters)
+    pd.testing.assert_frame_equal(runs, before[0])
+    pd.testing.assert_frame_equal(counters, before[1])

@@ -1,0 +1,57 @@
+import re
+
+from dashboards import record
+from tests.dashboards.result_set import failed, runs_of
+
+
+def cells(html: str, tag: str) -> list[str]:
+    return re.findall(rf"<{tag}(?: [^>]*)?>(.*?)</{tag}>", html)
+
+
+def test_the_table_has_a_row_a_run_and_a_column_for_what_was_swept() -> None:
+    table = record.run_table(runs_of(replicas=(3, 5)))
+    assert table.count("<tr") == 1 + 72
+    assert cells(table, "th")[:4] == ["protocol", "replicas", "clients", "repeat"]
+    assert "window" not in table
+
+
+def test_a_run_is_written_with_units_and_formatted_numbers() -> None:
+    runs = runs_of(("jpaxos",), clients=(1_000,), repeats=1)
+    runs["throughput_rps"], runs["latency_ms_p50"], runs["completed"] = 1_234_567.0, 0.5432, 5_000.0
+    table = record.run_table(runs)
+    row = dict(zip(cells(table, "th"), cells(table, "td"), strict=True))
+    assert row["requests/s"] == "1.23 M"
+    assert row["p50 (ms)"] == "0.543"
+    assert row["completed"] == "5,000"
+
+
+def test_a_run_that_does_not_count_stands_out_and_has_no_numbers() -> None:
+    runs = failed(runs_of(("jpaxos",), clients=(1,)), 0, outcome="<b>lost</b>")
+    table = record.run_table(runs)
+    assert table.count('<tr class="bad">') == 1
+    assert "&lt;b&gt;lost&lt;/b&gt;" in table
+    assert "nan" not in table
+
+
+def test_what_all_runs_shared_is_listed_and_what_was_swept_is_not() -> None:
+    listed = cells(record.constant_settings(runs_of()), "dt")
+    assert {"replicas", "window", "request_bytes", "warmup_s"} <= set(listed)
+    assert not {"protocol", "clients", "seed", "run_id"} & set(listed)
+
+
+def test_settings_are_written_without_needless_digits() -> None:
+    facts = record.constant_settings(runs_of())
+    listed = dict(zip(cells(facts, "dt"), cells(facts, "dd"), strict=True))
+    assert listed["batch_bytes_max"] == "65,507"
+    assert listed["warmup_s"] == "2"
+    assert listed["kv_get_fraction"] == "0.5"
+
+
+def test_the_environment_lists_machine_and_versions_and_every_value_that_they_had() -> None:
+    runs = runs_of()
+    runs.loc[0, "ray_version"] = "9.9.9"
+    facts = record.environment(runs)
+    listed = dict(zip(cells(facts, "dt"), cells(facts, "dd"), strict=True))
+    assert listed["memory_bytes"] == "8.00 GB"
+    assert listed["ray_version"] == "9.9.9, 2.60.0"
+    assert listed["commit"] == "0123456789abcdef"

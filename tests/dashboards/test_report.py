@@ -1,0 +1,159 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from plotly.offline import get_plotlyjs
+
+from dashboards import report
+from experiments.results import TABLES, ResultsError, ResultsWriter
+from experiments.spec import Suite
+from tests.dashboards.result_set import counters_of, failed, runs_of
+
+
+class Page(HTMLParser):
+    """Collects what a browser would see: tags with their attributes, text, headings."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[str] = []
+        self._open = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ("h1", "h2") and data.strip():
+            self.headings.append(data.strip())
+
+    def count(self, tag: str) -> int:
+        return sum(each == tag for each, _ in self.tags)
+
+
+def write_results(folder: Path, runs: pd.DataFrame) -> None:
+    """Write a result folder as a sweep does."""
+    counters = counters_of(runs)
+    empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
+    with ResultsWriter(folder, Suite(name="synthetic")) as writer:
+        for row in runs.to_dict("records"):
+            of_run = counters[counters["run_id"] == row["run_id"]]
+            first = list(TABLES["counters"])
+            rest = [key for key in of_run.columns if key not in {*first, "run_id"}]
+            writer.record(row, empty | {"counters": of_run[[*first, *rest]]})
+
+
+def render(runs: pd.DataFrame, counters: pd.DataFrame | None = None) -> str:
+    """Return the page without plotly.js, whose source would drown what a test looks for."""
+    counters = counters_of(runs) if counters is None else counters
+    return report.render(runs, counters).replace(get_plotlyjs(), "")
+
+
+FIGURE_TITLES = [
+    "Throughput against clients",
+    "Latency percentiles against clients",
+    "Latency against throughput",
+    "CPU and network of each host",
+]
+RECORDS = ["All runs", "Settings that all runs shared", "Environment", "Run it again"]
+
+
+def test_a_result_folder_gets_one_file_beside_its_tables(tmp_path: Path) -> None:
+    write_results(tmp_path, runs_of(clients=(1, 100), repeats=1))
+    path = report.write(tmp_path)
+    assert path == tmp_path / "report.html"
+    html = path.read_text(encoding="utf-8")
+    assert html.count(get_plotlyjs()) == 1
+    assert Page(html.replace(get_plotlyjs(), "")).headings == [
+        "Paxoscope: synthetic",
+        *FIGURE_TITLES,
+        *RECORDS,
+    ]
+
+
+def test_the_report_goes_where_it_is_asked_to(tmp_path: Path) -> None:
+    write_results(tmp_path / "results", runs_of(clients=(1,), repeats=1))
+    assert report.write(tmp_path / "results", tmp_path / "page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_the_page_loads_nothing() -> None:
+    html = render(runs_of())
+    page = Page(html)
+    assert not [tag for tag, attrs in page.tags if {"src", "href", "data", "action"} & attrs.keys()]
+    assert not {"link", "img", "iframe", "object", "embed"} & {tag for tag, _ in page.tags}
+    assert "@import" not in html
+    assert html.count('"showSendToCloud": false') == len(FIGURE_TITLES)
+    assert "url(" not in html
+    policy = next(attrs for _, attrs in page.tags if "http-equiv" in attrs)["content"]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_the_words_hold_the_numbers_of_the_data() -> None:
+    runs = runs_of(clients=(10, 100), repeats=1)
+    runs["throughput_rps"] = [1e5, 2e6, 1e5, 5e5]
+    html = render(runs)
+    assert "<strong>2.00 M requests/s</strong> with 100 clients" in html
+    assert "<strong>500 k requests/s</strong> with 100 clients" in html
+    assert "<strong>0.250 times</strong>" in html
+    assert "Every finished run passed every safety check: 4 runs." in html
+
+
+def test_text_from_the_data_cannot_become_markup() -> None:
+    attack = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    runs = runs_of(replicas=(3, 5))
+    innocent = Page(render(runs))
+    counters = counters_of(runs)
+    runs = failed(failed(runs, 0, outcome=attack), 1, safety=attack)
+    runs["suite"] = runs["commit"] = runs["cpu_model"] = runs["os"] = attack
+    runs["started_at"] = "<script>"
+    runs["service"] = [attack if n == 3 else "kv" for n in runs["replicas"]]
+    runs["protocol"] = runs["protocol"].replace("spaxos", attack)
+    page = Page(render(runs, counters))
+    assert page.count("script") == innocent.count("script")
+    assert page.count("img") == 0
+    assert page.headings[0] == f"Paxoscope: {attack}"
+
+
+def test_failed_runs_alone_make_a_page_without_figures() -> None:
+    runs = runs_of(clients=(1,), repeats=1)
+    for row in range(len(runs)):
+        runs = failed(runs, row, outcome="no leader", safety="")
+    html = render(runs)
+    assert Page(html).headings == ["Paxoscope: synthetic", *RECORDS]
+    assert "Runs that did not finish: 2 of 2" in html
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        runs_of(("jpaxos",)),
+        runs_of(clients=(100,), repeats=1),
+        runs_of(("jpaxos",), replicas=(1,), clients=(1,), repeats=1),
+    ],
+    ids=["one protocol", "one number of clients", "one run of one replica"],
+)
+def test_a_small_result_set_makes_a_whole_page(runs: pd.DataFrame) -> None:
+    html = render(runs)
+    assert Page(html).headings[1:5] == FIGURE_TITLES
+    words = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
+    assert not re.search(r"\b(nan|None|inf)\b", words)
+
+
+def test_a_folder_without_runs_is_refused_in_one_line(tmp_path: Path) -> None:
+    with ResultsWriter(tmp_path, Suite(name="synthetic")):
+        pass
+    with pytest.raises(ResultsError) as raised:
+        report.write(tmp_path)
+    assert isinstance(raised.value, ValueError)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_table_of_no_runs_is_refused_in_one_line(tmp_path: Path) -> None:
+    runs_of(clients=(1,)).iloc[:0].to_parquet(tmp_path / "runs.parquet")
+    with pytest.raises(ResultsError, match="no results here yet"):
+        report.write(tmp_path)

@@ -1,0 +1,82 @@
+import io
+import re
+
+from rich.console import Console
+
+from experiments.console import Display, points_table
+from experiments.results import Row
+from experiments.runner import OK
+from experiments.spec import Suite
+from experiments.sweep import expand
+
+SUITE = Suite(
+    name="s",
+    repeats=3,
+    base={"clients": 4000},
+    axes={"protocol": ["jpaxos", "spaxos"], "window": [2]},
+)
+RUNS = expand(SUITE)
+
+
+def _row(throughput_rps: float = 1000.0, outcome: str = OK, safety: str = OK) -> Row:
+    measures = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "cpu_us_per_request")
+    verdicts = {"outcome": outcome, "safety": safety, "wall_s": 9.0}
+    return dict.fromkeys(measures, 1.5) | verdicts | {"throughput_rps": throughput_rps}
+
+
+def _printed(rows: dict[str, Row]) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(points_table(SUITE, rows))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_point_shows_the_median_of_its_repeats_and_its_settings() -> None:
+    throughputs = {0: 1000.0, 1: 1_234_567.0, 2: 9e9}
+    table = _printed({run.run_id: _row(throughputs[run.repeat]) for run in RUNS})
+    cells = next(line for line in table.splitlines() if "jpaxos" in line).split()
+    assert cells == [
+        *("jpaxos", "3", "4,000", "2"),
+        *("1,234,567", "1.50", "1.50", "1.50", "1.50", "ok"),
+    ]
+
+
+def test_a_point_counts_its_sound_repeats_and_names_each_fault_once() -> None:
+    faults = {0: _row(), 1: _row(outcome="no quorum"), 2: _row(outcome="no quorum")}
+    table = _printed({run.run_id: faults[run.repeat] for run in RUNS})
+    assert table.count("1 of 3 ok; failed: no quorum ") == 2
+
+
+def test_a_point_without_a_sound_run_has_no_numbers() -> None:
+    unsafe = _row(safety="executed twice")
+    table = _printed({run.run_id: unsafe for run in RUNS if run.repeat == 0})
+    assert table.count("0 of 3 ok; UNSAFE: executed twice; not run") == 2
+    assert "1,000" not in table
+
+
+def test_measured_values_keep_three_digits() -> None:
+    run = next(run for run in RUNS if run.repeat == 0)
+    latencies = {"latency_ms_p50": 0.4567, "latency_ms_p95": 45.67, "latency_ms_p99": 4567.8}
+    table = _printed({run.run_id: _row() | latencies})
+    assert re.search(r" 0\.46 +45\.7 +4,568 ", table)
+
+
+def test_a_terminal_shows_how_far_the_sweep_is_and_what_is_left() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=160)
+    with Display(console, SUITE, RUNS) as display:
+        display.started(RUNS[0])
+        display.finished(RUNS[0], _row())
+        display.started(RUNS[1])
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    assert "[1/6] protocol=" in shown
+    assert re.search(r"1/6 protocol=\w+ window=2 repeat \d of 3 4\d s left", shown)
+
+
+def test_a_run_that_went_wrong_is_red_on_a_terminal() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, color_system="standard", width=160)
+    with Display(console, SUITE, RUNS) as display:
+        display.finished(RUNS[0], _row(safety="executed twice"))
+    line = next(line for line in screen.getvalue().splitlines() if "UNSAFE" in line)
+    assert "\x1b[1;31m" in line

@@ -1,0 +1,207 @@
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from experiments import results
+from experiments.results import (
+    CONFIGURATION_COLUMNS,
+    FIRST_COLUMNS,
+    TABLES,
+    ResultsError,
+    ResultsWriter,
+    Row,
+)
+from experiments.spec import RunConfig, Suite, load_suite
+from tests.experiments.fake import measured
+
+SUITE = Suite(name="s")
+CONFIG = RunConfig(clients=2, warmup_s=0.0, duration_s=0.1, cooldown_s=0.1)
+READERS = {
+    "timeline": results.timeline,
+    "latency": results.latency,
+    "counters": results.counters,
+}
+
+
+def _row(run_id: str, **values: object) -> Row:
+    columns = dict.fromkeys((*FIRST_COLUMNS, *CONFIGURATION_COLUMNS), 1.0)
+    texts = {"suite": "s", "outcome": "ok", "safety": "ok", "run_id": run_id}
+    return columns | texts | values
+
+
+def _record(folder: Path, *run_ids: str) -> None:
+    with ResultsWriter(folder, SUITE) as writer:
+        for run_id in run_ids:
+            writer.record(_row(run_id), measured(CONFIG).tables)
+
+
+def _message(folder: Path) -> str:
+    with pytest.raises(ResultsError) as refusal, ResultsWriter(folder, SUITE):
+        pass
+    return str(refusal.value)
+
+
+def test_what_was_recorded_reads_back_run_by_run(tmp_path: Path) -> None:
+    _record(tmp_path, "a", "b")
+    assert list(results.runs(tmp_path)["run_id"]) == ["a", "b"]
+    for name, table in measured(CONFIG).tables.items():
+        read = READERS[name](tmp_path)
+        for run_id in ("a", "b"):
+            rows = read[read["run_id"] == run_id].drop(columns="run_id").reset_index(drop=True)
+            pd.testing.assert_frame_equal(rows, table)
+
+
+def test_a_metric_that_only_some_actors_have_is_nan_elsewhere(tmp_path: Path) -> None:
+    tables = measured(CONFIG).tables
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        writer.record(_row("a"), tables)
+        more = tables["counters"].assign(batches=3)
+        writer.record(_row("b"), tables | {"counters": more})
+    batches = results.counters(tmp_path).groupby("run_id")["batches"].sum(min_count=1)
+    assert batches.isna()["a"]
+    assert batches["b"] == 3 * len(more)
+
+
+def test_a_failed_run_has_a_row_and_no_measurements(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        writer.record(_row("b", outcome="no quorum"), empty)
+    assert list(results.runs(tmp_path)["outcome"]) == ["ok", "no quorum"]
+    assert set(results.timeline(tmp_path)["run_id"]) == {"a"}
+
+
+def test_a_second_row_of_a_run_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    _record(tmp_path, "a", "b")
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        writer.record(_row("a", safety="lost"), measured(CONFIG).tables)
+    assert list(results.runs(tmp_path)["safety"]) == ["lost", "ok"]
+
+
+def test_the_suite_lies_beside_the_results_and_can_be_run_again(tmp_path: Path) -> None:
+    suite = Suite(name="s", description='a "test"', repeats=2, axes={"clients": [1, 2]})
+    with ResultsWriter(tmp_path, suite):
+        pass
+    assert load_suite(str(tmp_path / "suite.toml")) == suite
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_a_run_is_there_with_all_its_tables_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    """Killed before any of its four files takes its name, a run leaves what was there before."""
+    _record(tmp_path, "a")
+    renames: list[Path] = []
+    replace = Path.replace
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        if len(renames) == moment:
+            raise KeyboardInterrupt
+        renames.append(target)
+        return replace(self, target)
+
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        monkeypatch.setattr(Path, "replace", replace_or_die)
+        with pytest.raises(KeyboardInterrupt):
+            writer.record(_row("b"), measured(CONFIG).tables)
+        monkeypatch.undo()
+        assert set(writer.rows()) == {"a"}
+    assert len(renames) == moment
+    assert list(results.runs(tmp_path)["run_id"]) == ["a"]
+    assert all(set(read(tmp_path)["run_id"]) == {"a"} for read in READERS.values())
+
+
+def test_rows_are_on_disk_before_they_take_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        events.append("fsync")
+        fsync(descriptor)
+
+    def noted_replace(self: Path, target: Path) -> Path:
+        events.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(Path, "replace", noted_replace)
+    _record(tmp_path, "a")
+    files = 1 + len(TABLES) + 1
+    assert events == ["fsync", "rename", "fsync"] * files
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
+    with ResultsWriter(tmp_path, SUITE):
+        assert _message(tmp_path) == f"{tmp_path}: another sweep is writing here"
+    with ResultsWriter(tmp_path, SUITE):
+        pass
+
+
+def test_another_suite_is_refused(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    with pytest.raises(ResultsError) as refusal, ResultsWriter(tmp_path, Suite(name="t")):
+        pass
+    assert str(refusal.value) == (
+        f"{tmp_path}: holds results of the suite s, not of t; choose another folder"
+    )
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    assert _message(tmp_path) == (
+        f"{tmp_path}: holds other files and no results; choose a new folder"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "results"
+    assert _message(folder) == f"{folder}: cannot be written: Not a directory"
+
+
+def test_a_folder_without_results_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError) as refusal:
+        results.runs(tmp_path)
+    assert str(refusal.value) == f"{tmp_path}: no results here (no runs.parquet)"
+
+
+def test_a_file_that_is_no_table_is_told_in_one_line(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    path = tmp_path / "runs.parquet"
+    path.write_bytes(b"not a table")
+    with pytest.raises(ResultsError) as refusal:
+        results.runs(tmp_path)
+    assert str(refusal.value).startswith(f"{path}: not a result table: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_truncated_table_is_told_in_one_line(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    path = tmp_path / "latency" / "a.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ResultsError) as refusal:
+        results.latency(tmp_path)
+    assert str(refusal.value).startswith(f"{path}: not a result table: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_table_that_is_missing_is_told(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    path = tmp_path / "timeline" / "a.parquet"
+    path.unlink()
+    with pytest.raises(ResultsError) as refusal:
+        results.timeline(tmp_path)
+    assert str(refusal.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_a_table_of_something_else_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+    pd.DataFrame({"suite": ["s"]}).to_parquet(path)
+    with pytest.raises(ResultsError) as refusal:
+        results.runs(tmp_path)
+    assert str(refusal.value) == f"{path}: not a table of runs: lacks the column protocol"
