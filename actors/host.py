@@ -140,11 +140,7 @@ class Host:
             else:
                 self.transport.throttle(effect.on)
         for to, encoded in together.items():
-            if "fleet" in (to.role, self.me.role):
-                for message in encoded:
-                    self.transport.send(to, (message,))
-            else:
-                self.transport.send(to, encoded)
+            self.transport.send(to, encoded, apart="fleet" in (to.role, self.me.role))
 
     def _pack(self, effect: Send, together: defaultdict[Address, list[bytes]]) -> None:
         encoded = encode(effect.message)

@@ -25,6 +25,8 @@ MEASURES = ("throughput_rps", "latency_ms_mean", *PERCENTILES, "cpu_us_per_reque
 USAGE = ("cpu_cores", "network_mbit_s_out", "network_mbit_s_in")
 """What a host uses in the window: cores busy, and Mbit/s to and from other hosts."""
 
+_COUNTED = ("leads", "cpu_s", "network_bytes_out", "network_bytes_in")
+
 _T_975 = {
     2: 4.303,
     3: 3.182,
@@ -69,7 +71,7 @@ def measure(
 
 
 def in_window(table: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
-    """Return the rows of a table with a column time_s whose bin ends in the window."""
+    """Return the rows of a timeline, or of any table with exact bins, that end in the window."""
     # Ends of bins are sums of tenths: a hundredth of a bin keeps rounding from moving them.
     since_s = table["time_s"] - warmup_s - BIN_S / 100
     return table[(since_s > 0) & (since_s <= duration_s)]
@@ -88,10 +90,10 @@ def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) ->
 
     At most one host leads: the one that did for the longest.
     """
-    window = in_window(counters, warmup_s, duration_s)
-    window = window[window["host"] >= 0]
-    metrics = ["leads", "cpu_s", "network_bytes_out", "network_bytes_in"]
-    sums = window.reindex(columns=["host", *metrics]).astype(float).groupby("host").sum()
+    counters = counters[counters["host"] >= 0].sort_values("time_s")
+    covered = counters.reindex(columns=list(_COUNTED)).astype(float).fillna(0.0)
+    covered = covered.mul(_shares_in_window(counters, warmup_s, duration_s), axis=0)
+    sums = covered.groupby(counters["host"]).sum()
     longest = sums["leads"].max()
     return pd.DataFrame(
         {
@@ -104,9 +106,25 @@ def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) ->
     ).reset_index(drop=True)
 
 
+def _shares_in_window(
+    counters: pd.DataFrame, warmup_s: float, duration_s: float
+) -> "pd.Series[float]":
+    """Return how much of each row, from 0 to 1, falls into the window; rows ordered by time.
+
+    Actors are sampled late where they are busy. A row covers the time since its actor's row before
+    (its first: one bin), and what it counts is taken to be spread evenly over that time.
+    """
+    end_s = counters["time_s"].astype(float)
+    start_s = end_s.groupby(counters["actor"]).shift().fillna(end_s - BIN_S)
+    inside_s = end_s.clip(upper=warmup_s + duration_s) - start_s.clip(lower=warmup_s)
+    return (inside_s.clip(lower=0.0) / (end_s - start_s)).fillna(0.0)
+
+
 def usage(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     """Return `usage_by_host` of every run in `runs`, with its run_id."""
-    parts = [usage_by_host(pd.DataFrame(columns=["time_s", "host"]), 0, 1).assign(run_id="")]
+    parts = [
+        usage_by_host(pd.DataFrame(columns=["actor", "host", "time_s"]), 0, 1).assign(run_id="")
+    ]
     by_run = dict(list(counters.groupby("run_id")))
     for run in runs.to_dict("records"):
         if run["run_id"] in by_run:

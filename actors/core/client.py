@@ -1,6 +1,6 @@
 """Closed-loop clients, thousands in one node: each sends its next request when its reply arrives.
 
-Arrays indexed by client, no object per client or request. Client ids are dense over all fleets. A
+Arrays indexed by client id, no object per client or request; a fleet uses its share of them. A
 client that hears nothing for `client_timeout_ms` tries another host with the same sequence; latency
 counts from the first try. Clients that follow the leader turn where a Redirect points.
 """
@@ -18,10 +18,9 @@ from actors.core.histogram import LatencyRecord
 from actors.core.ids import Address, Role
 from actors.core.messages import Message, Redirect, Replies, Requests
 from actors.core.service import Workload
+from actors.core.tables import LastRows, all_true
 
 RETRY = "retry"
-
-Rows = NDArray[np.intp]
 
 
 def share_of_clients(config: LoadConfig, fleet: int) -> range:
@@ -39,7 +38,7 @@ class Clients:
         self.record = LatencyRecord()
         """Latencies, in bins counted from `start`."""
         self.retried = 0
-        self._first = share.start
+        self._share = slice(share.start, share.stop)
         self._ids: U32s = np.arange(share.start, share.stop, dtype=U32)
         self._workload = workload
         self._talk_to = talk_to
@@ -48,16 +47,17 @@ class Clients:
         self._timeout_s = config.client_timeout_ms / 1e3
         self._rows_per_frame = config.requests_per_frame_max
         self._out = Outbox()
-        self._sequences: U32s = np.zeros(len(share), U32)
-        self._outstanding = np.zeros(len(share), np.bool_)
-        self._sent_at = np.zeros(len(share))
-        self._tried_at = np.zeros(len(share))
-        self._hosts_asked = (
-            np.zeros(len(share), np.int16)
-            if self._follows_leader
-            else (self._ids % config.replicas).astype(np.int16)
-        )
-        self._ready: list[Rows] = []
+        self._sequences: U32s = np.zeros(config.clients, U32)
+        self._outstanding = np.zeros(config.clients, np.bool_)
+        self._sent_at = np.zeros(config.clients)
+        self._tried_at = np.zeros(config.clients)
+        self._hosts_asked = np.zeros(config.clients, np.int16)
+        if not self._follows_leader:
+            self._hosts_asked[:] = np.arange(config.clients) % config.replicas
+        self._clients = config.clients
+        self._arrived: list[bytes] = []
+        self._ready: list[U32s] = []
+        self._last_rows = LastRows(config.clients)
         self._completed = 0
         self._running = False
         self._started_at = 0.0
@@ -69,7 +69,7 @@ class Clients:
         """Have every client send its first request."""
         self._now = self._started_at = now
         self._running = True
-        self._ready.append(np.arange(len(self._ids)))
+        self._ready.append(self._ids)
         self._out.set_timer(RETRY, now + self._timeout_s / 4)
 
     def stop(self) -> None:
@@ -84,7 +84,7 @@ class Clients:
 
     def acknowledged(self) -> U32s:
         """Return, for each client of this fleet, how many requests were answered."""
-        return self._sequences - self._outstanding.astype(U32)
+        return (self._sequences - self._outstanding)[self._share]
 
     # --- Events ---
 
@@ -92,18 +92,21 @@ class Clients:
         """Take a message of a host."""
         self._now = now
         if type(message) is Replies:
-            self._on_replies(Columns.decode(message.replies))
+            Columns.check(message.replies, self._clients)
+            self._arrived.append(message.replies)
         elif type(message) is Redirect:
             self._on_redirect(sender, message)
         else:
             raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to clients")
 
-    def _on_replies(self, replies: Columns) -> None:
-        rows = replies.clients.astype(np.intp) - self._first
-        if not len(rows) or rows.min() < 0 or rows.max() >= len(self._ids):
-            raise RemoteProtocolError("a reply is for no client of this fleet")
+    def _take_replies(self) -> None:
+        """Complete what was replied to: many small frames cost little more than one."""
+        replies = Columns.decode_all(self._arrived)
+        self._arrived.clear()
+        rows = replies.clients
         awaited = self._outstanding[rows] & (self._sequences[rows] == replies.sequences)
-        if not awaited.all():
+        awaited &= self._last_rows.mask(rows)
+        if not all_true(awaited):
             rows = rows[awaited]
             if not len(rows):
                 return
@@ -118,7 +121,7 @@ class Clients:
             raise RemoteProtocolError(f"no replica {message.leader} to be redirected to")
         if not self._follows_leader:
             return
-        rows = np.flatnonzero(self._outstanding & (self._hosts_asked == sender.number))
+        rows = _clients(self._outstanding & (self._hosts_asked == sender.number))
         self._hosts_asked[self._hosts_asked == sender.number] = message.leader
         self._try_again(rows)
 
@@ -126,7 +129,7 @@ class Clients:
         """Have clients that have waited too long try the next host."""
         assert name == RETRY, name
         self._now = now
-        late = np.flatnonzero(self._outstanding & (now - self._tried_at >= self._timeout_s))
+        late = _clients(self._outstanding & (now - self._tried_at >= self._timeout_s))
         if len(late):
             # Whoever follows the leader and was not late asked the same host: all move together.
             moving = slice(None) if self._follows_leader else late
@@ -134,13 +137,15 @@ class Clients:
             self._try_again(late)
         self._out.set_timer(RETRY, now + self._timeout_s / 4)
 
-    def _try_again(self, rows: Rows) -> None:
+    def _try_again(self, rows: U32s) -> None:
         self.retried += len(rows)
         self._tried_at[rows] = self._now
         self._send(rows)
 
     def drain(self) -> Sequence[Effect]:
         """Send the next request of every client that is ready."""
+        if self._arrived:
+            self._take_replies()
         if self._ready:
             rows = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
             self._ready.clear()
@@ -150,14 +155,14 @@ class Clients:
             self._send(rows)
         return self._out.drain()
 
-    def _send(self, rows: Rows) -> None:
+    def _send(self, rows: U32s) -> None:
         for host, part in self._by_host(rows):
-            clients, sequences = self._ids[part], self._sequences[part]
-            requests = Columns(clients, sequences, self._workload.commands(clients, sequences))
+            sequences = self._sequences[part]
+            requests = Columns(part, sequences, self._workload.commands(part, sequences))
             for frame in requests.frames(self._rows_per_frame):
                 self._out.send(Address(self._talk_to, host), Requests(frame))
 
-    def _by_host(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
+    def _by_host(self, rows: U32s) -> Iterator[tuple[int, U32s]]:
         hosts = self._hosts_asked[rows]
         for host in range(self._hosts):
             chosen = hosts == host
@@ -171,3 +176,8 @@ class Clients:
     def counts(self) -> dict[str, float]:
         """Return how many requests were completed, and tried again."""
         return {"completed": self._completed, "retried": self.retried}
+
+
+def _clients(mask: NDArray[np.bool_]) -> U32s:
+    """Return the ids of the clients that `mask` is true for."""
+    return np.flatnonzero(mask).astype(U32)

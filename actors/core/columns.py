@@ -8,6 +8,7 @@ that client's sequence number. Layout of an encoded `Columns`, little-endian, al
 `size` is the length of every cell, or `VARIED`, and only then is `sizes` there.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -17,7 +18,8 @@ from actors.core.errors import RemoteProtocolError
 
 U32 = np.dtype("<u4")
 VARIED = 0xFFFF_FFFF
-HEADER_BYTES = 8
+HEADER = struct.Struct("<II")
+HEADER_BYTES = HEADER.size
 ROW_BYTES = 8
 """Bytes that every request carries beside its payload: client and sequence."""
 
@@ -97,7 +99,8 @@ class Cells:
         ends = np.cumsum(self.sizes, dtype=np.int64)
         sizes = self.sizes[rows]
         starts = (ends - self.sizes)[rows]
-        offsets = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        ends_taken = np.cumsum(sizes, dtype=np.int64)
+        offsets = np.arange(int(sizes.sum())) - np.repeat(ends_taken - sizes, sizes)
         return Cells(len(sizes), VARIED, sizes, self.flat[np.repeat(starts, sizes) + offsets])
 
     @staticmethod
@@ -133,12 +136,10 @@ class Columns:
     def encode(self) -> bytes:
         """Return the buffer described at the head of this module."""
         cells = self.cells
-        header = np.array([len(self), cells.size], U32)
-        parts: list[NDArray[np.generic]] = [header, self.clients, self.sequences]
-        if cells.sizes is not None:
-            parts.append(cells.sizes)
-        parts.append(cells.flat)
-        return b"".join([np.ascontiguousarray(part).data for part in parts])
+        header = HEADER.pack(len(self), cells.size)
+        sizes = b"" if cells.sizes is None else cells.sizes.data
+        columns = (self.clients.data, self.sequences.data, sizes, cells.flat.data)
+        return b"".join((header, *columns))
 
     @classmethod
     def decode(cls, buffer: bytes) -> "Columns":
@@ -146,10 +147,7 @@ class Columns:
 
         Raises RemoteProtocolError unless the buffer is exactly as long as it says it is.
         """
-        if len(buffer) < HEADER_BYTES:
-            raise RemoteProtocolError(f"columns of {len(buffer)} bytes have no header")
-        count = int.from_bytes(buffer[0:4], "little")
-        size = int.from_bytes(buffer[4:8], "little")
+        count, size = cls.header(buffer)
         varied = size == VARIED
         fixed = HEADER_BYTES + count * (ROW_BYTES + (4 if varied else size))
         if len(buffer) < fixed or (not varied and len(buffer) != fixed):
@@ -167,9 +165,12 @@ class Columns:
         return cls(clients, sequences, Cells(count, VARIED, sizes, flat))
 
     @staticmethod
-    def count(buffer: bytes) -> int:
-        """Return how many rows an encoded buffer holds, without reading it."""
-        return int.from_bytes(buffer[0:4], "little")
+    def header(buffer: bytes) -> tuple[int, int]:
+        """Return the count and the size that an encoded buffer begins with."""
+        if len(buffer) < HEADER_BYTES:
+            raise RemoteProtocolError(f"columns of {len(buffer)} bytes have no header")
+        count, size = HEADER.unpack_from(buffer)
+        return count, size
 
     @classmethod
     def check(cls, buffer: bytes, clients_max: int) -> None:
@@ -177,12 +178,11 @@ class Columns:
 
         Cheap for a buffer of one row, which is a frame of its own where requests share none.
         """
-        if cls.count(buffer) == 1:
-            size = int.from_bytes(buffer[4:8], "little")
-            if len(buffer) == HEADER_BYTES + ROW_BYTES + size:
-                if int.from_bytes(buffer[8:12], "little") >= clients_max:
-                    raise RemoteProtocolError(f"a client id is beyond {clients_max - 1}")
-                return
+        count, size = cls.header(buffer)
+        if count == 1 and len(buffer) == HEADER_BYTES + ROW_BYTES + size:
+            if int.from_bytes(buffer[8:12], "little") >= clients_max:
+                raise RemoteProtocolError(f"a client id is beyond {clients_max - 1}")
+            return
         columns = cls.decode(buffer)
         if not len(columns):
             raise RemoteProtocolError("columns without a row")
@@ -226,6 +226,9 @@ class Columns:
 
     def frames(self, rows_max: int, bytes_max: int = FRAME_BYTES) -> Iterator[bytes]:
         """Yield encoded buffers of up to `rows_max` rows (0 = any) and about `bytes_max` bytes."""
+        if rows_max == 1 and self.cells.sizes is None:
+            yield from self._single_rows()
+            return
         start = 0
         rest = self
         while len(rest):
@@ -235,6 +238,19 @@ class Columns:
             yield rest.slice(0, rows).encode()
             start += rows
             rest = self.slice(start, len(self))
+
+    def _single_rows(self) -> Iterator[bytes]:
+        """Yield each row as a buffer of its own: all are laid out at once, then cut."""
+        length = HEADER_BYTES + ROW_BYTES + self.cells.size
+        matrix = np.empty((len(self), length), np.uint8)
+        matrix[:, :HEADER_BYTES] = np.frombuffer(HEADER.pack(1, self.cells.size), np.uint8)
+        matrix[:, HEADER_BYTES : HEADER_BYTES + 4] = self.clients.view(np.uint8).reshape(-1, 4)
+        matrix[:, HEADER_BYTES + 4 : HEADER_BYTES + 8] = self.sequences.view(np.uint8).reshape(
+            -1, 4
+        )
+        matrix[:, HEADER_BYTES + ROW_BYTES :] = self.cells.matrix
+        flat = matrix.tobytes()
+        return (flat[start : start + length] for start in range(0, len(flat), length))
 
     @staticmethod
     def concatenate(parts: Sequence["Columns"]) -> "Columns":

@@ -13,6 +13,8 @@ from msgspec import Meta
 AcceptTo = Literal["all", "leader"]
 Milliseconds = float
 
+CLIENTS_MAX = 1 << 22
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one replicated system. Defaults follow the authors' code where it is sensible."""
@@ -21,6 +23,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     replicas: Annotated[
         int, Meta(ge=1, le=201, description="number of replicas n; odd, tolerates (n - 1) / 2")
     ] = 3
+    clients: Annotated[
+        int,
+        Meta(ge=1, le=CLIENTS_MAX, description="clients in all; their ids are 0 to clients - 1"),
+    ] = 1000
     service: Annotated[str, Meta(description="what is replicated")] = "null"
     accept_to: Annotated[
         AcceptTo, Meta(description="who receives phase 2b: every replica, or the leader alone")
@@ -116,16 +122,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return (self.replicas - 1) // 2 + 1
 
 
-CLIENTS_MAX = 1 << 22
-"""Client ids are below this: ids are dense, so the exactly-once table is an array."""
-
-
 class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A replicated system and the closed-loop clients that load it."""
 
-    clients: Annotated[
-        int, Meta(ge=1, le=CLIENTS_MAX, description="closed-loop clients in all")
-    ] = 1000
     fleets: Annotated[int, Meta(ge=1, le=256, description="actors that the clients share")] = 1
     request_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="payload of a request")] = 20
     client_timeout_ms: Annotated[

@@ -13,7 +13,7 @@ Rules (S-Paxos, SRDS 2012; where the release falls short, HT-Paxos; design page 
 from collections.abc import Sequence
 
 from actors.core.columns import Columns
-from actors.core.config import CLIENTS_MAX, Config
+from actors.core.config import Config
 from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, BatchId, ReplicaId
@@ -37,6 +37,7 @@ class Dissemination:
         self.stable = [0] * replicas
         """Per origin, the highest sequence up to which all batches are stable."""
         self._me = me
+        self._clients = config.clients
         self._holders = config.stable_holders
         self._out = out
         self._coordinator = Address("coordinator", me)
@@ -74,7 +75,7 @@ class Dissemination:
             raise RemoteProtocolError(f"{sender} sends a payload of origin {origin}")
         if not 0 <= origin < len(self.stable) or sequence < 1:
             raise RemoteProtocolError(f"no batch can be ({origin}, {sequence})")
-        Columns.check(message.requests, CLIENTS_MAX)
+        Columns.check(message.requests, self._clients)
         self._wait_with_ack(now)  # A repeated payload asks for a repeated ack.
         held = self._held[self._me]
         payloads = self._payloads[origin]

@@ -15,10 +15,8 @@ from collections import deque
 import numpy as np
 
 from actors.core.columns import U32, VARIED, Bytes, Cells, Columns, U32s
-from actors.core.config import CLIENTS_MAX
-from actors.core.errors import RemoteProtocolError
 from actors.core.service import Service
-from actors.core.tables import LastRows, grown
+from actors.core.tables import LastRows, all_true
 
 DIGEST_BYTES = 16
 DIGESTS_KEPT = 8192
@@ -29,17 +27,17 @@ REPLY_BYTES_INLINE = 16
 class Executor:
     """Executes batches on a service, exactly once per request."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, clients: int) -> None:
         self.batches = 0
         self.requests = 0
-        self.last: U32s = np.zeros(0, U32)
+        self.last: U32s = np.zeros(clients, U32)
         """Sequence last executed, by client."""
-        self.executions: U32s = np.zeros(0, U32)
+        self.executions: U32s = np.zeros(clients, U32)
         """How often the service executed a request, by client."""
         self.digests = DigestTrail()
         self._service = service
-        self._replies = KeptReplies()
-        self._last_rows = LastRows()
+        self._replies = KeptReplies(clients)
+        self._last_rows = LastRows(clients)
 
     def execute(self, batch: bytes) -> Columns:
         """Execute an encoded batch; return the replies that a client may await."""
@@ -48,9 +46,8 @@ class Executor:
         self.digests.fold(batch)
         if not len(requests):
             return requests
-        self._fit(int(requests.clients.max()))
         fresh = requests.sequences > self.last[requests.clients]
-        if fresh.all() and self._last_rows.mask(requests.clients).all():
+        if all_true(fresh) and all_true(self._last_rows.mask(requests.clients)):
             return self._execute_fresh(requests)
         return self._execute_some(requests)
 
@@ -89,28 +86,17 @@ class Executor:
         awaiting = requests.clients[rows]
         return Columns(awaiting, requests.sequences[rows], self._replies.find(awaiting))
 
-    def _fit(self, client: int) -> None:
-        if client < len(self.last):
-            return
-        if client >= CLIENTS_MAX:
-            raise RemoteProtocolError(f"client {client} is beyond {CLIENTS_MAX - 1}")
-        self.last = grown(self.last, client)
-        self.executions = grown(self.executions, client)
-
 
 class KeptReplies:
     """The last reply to each client: short ones in a matrix, longer ones one by one."""
 
-    def __init__(self) -> None:
-        self._short: Bytes = np.zeros((0, REPLY_BYTES_INLINE), np.uint8)
-        self._sizes: U32s = np.zeros(0, U32)  # VARIED: the reply is in `_long`.
+    def __init__(self, clients: int) -> None:
+        self._short: Bytes = np.zeros((clients, REPLY_BYTES_INLINE), np.uint8)
+        self._sizes: U32s = np.zeros(clients, U32)  # VARIED: the reply is in `_long`.
         self._long: dict[int, bytes] = {}
 
     def keep(self, clients: U32s, replies: Cells) -> None:
         """Replace the replies kept for `clients`, each named once."""
-        highest = int(clients.max())
-        self._short = grown(self._short, highest)
-        self._sizes = grown(self._sizes, highest)
         if replies.sizes is None and replies.size <= REPLY_BYTES_INLINE:
             self._sizes[clients] = replies.size
             self._short[clients, : replies.size] = replies.matrix

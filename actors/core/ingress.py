@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.columns import U32, Columns, U32s
-from actors.core.config import CLIENTS_MAX, Config
+from actors.core.config import Config
 from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
 from actors.core.messages import Redirect, Replies, Requests
-from actors.core.tables import LastRows, grown
+from actors.core.tables import LastRows, all_true
 
 
 class Ingress:
@@ -28,9 +28,10 @@ class Ingress:
         self._pending_max = config.pending_requests_max
         self._out = out
         self._arrived: list[tuple[int, bytes]] = []
-        self._sequences: U32s = np.zeros(0, U32)  # Pending sequence of a client, 0 = none.
-        self._fleets: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._last_rows = LastRows()
+        self._clients = config.clients
+        self._sequences: U32s = np.zeros(config.clients, U32)  # What is pending, 0 = nothing.
+        self._fleets: NDArray[np.int16] = np.zeros(config.clients, np.int16)
+        self._last_rows = LastRows(config.clients)
         self._rows_per_frame = config.requests_per_frame_max
         self._throttled = False
 
@@ -38,7 +39,7 @@ class Ingress:
         """Keep a frame of requests until `admit`: many small frames cost little more than one."""
         if sender.role != "fleet":
             raise RemoteProtocolError(f"{sender} sends requests, but only fleets do")
-        Columns.check(message.requests, CLIENTS_MAX)
+        Columns.check(message.requests, self._clients)
         self._arrived.append((sender.number, message.requests))
 
     def admit(self) -> Columns | None:
@@ -48,11 +49,10 @@ class Ingress:
         requests = Columns.decode_all([buffer for _, buffer in self._arrived])
         fleets = self._fleets_of_arrived()
         self._arrived.clear()
-        self._fit(int(requests.clients.max()))
         self._fleets[requests.clients] = fleets
         fresh = requests.sequences > self._sequences[requests.clients]
         fresh &= self._last_rows.mask(requests.clients)
-        if not fresh.all():
+        if not all_true(fresh):
             requests = requests.take(fresh)
         self.pending += len(requests) - int(np.count_nonzero(self._sequences[requests.clients]))
         self._sequences[requests.clients] = requests.sequences
@@ -63,7 +63,7 @@ class Ingress:
         first = self._arrived[0][0]
         if all(fleet == first for fleet, _ in self._arrived):
             return first
-        counts = [Columns.count(buffer) for _, buffer in self._arrived]
+        counts = [Columns.header(buffer)[0] for _, buffer in self._arrived]
         return np.repeat(np.array([fleet for fleet, _ in self._arrived], np.int16), counts)
 
     def answer(self, replies: Columns) -> None:
@@ -71,9 +71,8 @@ class Ingress:
         if not len(replies):
             return
         clients = replies.clients
-        self._fit(int(clients.max()))
         awaited = self._sequences[clients] == replies.sequences
-        if not awaited.all():
+        if not all_true(awaited):
             replies = replies.take(awaited)
             clients = replies.clients
         if not len(replies):
@@ -87,7 +86,7 @@ class Ingress:
     def _by_fleet(self, replies: Columns) -> Iterator[tuple[int, Columns]]:
         fleets = self._fleets[replies.clients]
         first = int(fleets[0])
-        if (fleets == first).all():
+        if all_true(fleets == first):
             yield first, replies
             return
         for fleet in np.unique(fleets).tolist():
@@ -110,10 +109,6 @@ class Ingress:
         for fleet in sorted(fleets):
             self._out.send(Address("fleet", fleet), Redirect(leader))
         self._throttle()
-
-    def _fit(self, client: int) -> None:
-        self._sequences = grown(self._sequences, client)
-        self._fleets = grown(self._fleets, client)
 
     def _throttle(self) -> None:
         # Resume well below the limit, so as not to switch with every request.

@@ -33,7 +33,7 @@ class JPaxosReplica:
         *,
         requests_per_instance_max: int = 0,
     ) -> None:
-        self.executor = Executor(service)
+        self.executor = Executor(service, config.clients)
         self._me = me
         self._out = Outbox()
         self._ordering = Ordering(me, config, self._out, announce_at_once=False)

@@ -9,7 +9,7 @@ import msgspec
 from actors.core.ids import Instance, ReplicaId, View
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Base of all messages."""
 
 

@@ -26,7 +26,7 @@ class SPaxosReplica:
     """A replica of S-Paxos."""
 
     def __init__(self, me: ReplicaId, config: Config, service: Service) -> None:
-        self.executor = Executor(service)
+        self.executor = Executor(service, config.clients)
         self._me = me
         self._out = Outbox()
         self._ordering = Ordering(me, config, self._out, announce_at_once=True)

@@ -1,35 +1,26 @@
-"""Arrays indexed by client that grow with the clients seen."""
-
-from typing import TypeVar
+"""Finding what matters among rows at the cost of a few array operations."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-Scalar = TypeVar("Scalar", bound=np.generic)
 
-
-def grown(table: NDArray[Scalar], index: int) -> NDArray[Scalar]:
-    """Return a table that has `index` on its first axis; what is new is zero."""
-    if index < len(table):
-        return table
-    length = max(1024, 1 << (index + 1).bit_length())
-    bigger = np.zeros((length, *table.shape[1:]), table.dtype)
-    bigger[: len(table)] = table
-    return bigger
+def all_true(mask: NDArray[np.bool_]) -> bool:
+    """Say whether no row is false; several times faster than `mask.all()` on short masks."""
+    return int(np.count_nonzero(mask)) == len(mask)
 
 
 class LastRows:
-    """Finds repeated clients among rows without sorting them."""
+    """Finds repeated clients among rows without sorting them. Clients are below `clients`."""
 
-    def __init__(self) -> None:
-        self._row_of: NDArray[np.int64] = np.zeros(0, np.int64)
+    def __init__(self, clients: int) -> None:
+        self._row_of = np.zeros(clients, np.int32)
+        self._numbers = np.arange(1024, dtype=np.int32)
 
     def mask(self, clients: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Return, shape (rows,), whether each row is the last one of its client."""
-        if not len(clients):
-            return np.zeros(0, np.bool_)
-        self._row_of = grown(self._row_of, int(clients.max()))
-        rows = np.arange(len(clients))
+        if len(clients) > len(self._numbers):
+            self._numbers = np.arange(2 * len(clients), dtype=np.int32)
+        rows = self._numbers[: len(clients)]
         self._row_of[clients] = rows
         is_last: NDArray[np.bool_] = self._row_of[clients] == rows
         return is_last

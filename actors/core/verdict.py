@@ -69,9 +69,7 @@ def _disagreement(replicas: Sequence[Evidence]) -> str:
 def _lost_or_repeated(replicas: Sequence[Evidence], acknowledged: NDArray[np.uint32]) -> str:
     longest = max(replicas, key=lambda replica: replica.batches, default=None)
     for replica in replicas:
-        executions = np.zeros(len(acknowledged), np.int64)
-        known = replica.executions[: len(acknowledged)]
-        executions[: len(known)] = known
+        executions = replica.executions.astype(np.int64)
         if replica is longest and (lost := np.count_nonzero(executions < acknowledged)):
             return f"{lost} clients have an acknowledged request that was not executed"
         excess = executions - acknowledged

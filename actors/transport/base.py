@@ -58,8 +58,8 @@ class Transport(Protocol):
     async def wait_connected(self, peers: Iterable[Address], timeout_s: float) -> None:
         """Wait until all of `peers` are connected; raises TimeoutError naming the missing ones."""
 
-    def send(self, to: Address, encoded: Sequence[bytes]) -> bool:
-        """Queue encoded messages for `to`; false if any of them was dropped.
+    def send(self, to: Address, encoded: Sequence[bytes], *, apart: bool = False) -> bool:
+        """Queue encoded messages for `to`, `apart` in a frame each; false if any was dropped.
 
         Raises LocalProtocolError if a message is larger than a frame may be.
         """

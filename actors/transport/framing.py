@@ -80,11 +80,18 @@ class FrameReader:
         return LENGTH.size + body_bytes
 
 
-def frames(encoded: Sequence[bytes], frame_bytes_max: int) -> Iterator[bytes]:
+def frames(
+    encoded: Sequence[bytes], frame_bytes_max: int, *, apart: bool = False
+) -> Iterator[bytes]:
     """Pack encoded messages into frames, in order: full ones, but no larger than allowed.
 
-    Raises LocalProtocolError if one message alone is too large for a frame.
+    With `apart` each message has a frame of its own. Raises LocalProtocolError if one message alone
+    is too large for a frame.
     """
+    if apart:
+        for message in encoded:
+            yield _frame((message,), len(message), frame_bytes_max)
+        return
     room = min(FULL_FRAME_BYTES, frame_bytes_max) - ARRAY_HEAD_BYTES_MAX
     first, total = 0, 0
     for index, message in enumerate(encoded):

@@ -24,9 +24,6 @@ from actors.transport.handshake import HELLO_BYTES_MAX, authenticate, introduce
 STRANGERS_MAX = 64
 """Connections that may be waiting for the peer to introduce itself."""
 
-WRITE_BYTES = 64 << 10
-"""Frames that together are as long as this are written at once: joining more saves nothing."""
-
 REDIAL_DELAY_S_MIN = 0.05
 REDIAL_DELAY_S_MAX = 1.0
 
@@ -112,20 +109,18 @@ class TcpTransport:
             names = ", ".join(map(str, sorted(missing)))
             raise TimeoutError(f"{self.me} misses {names} after {timeout_s} s") from None
 
-    def send(self, to: Address, encoded: Sequence[bytes]) -> bool:
-        """Queue encoded messages for `to`; false if any of them was dropped.
+    def send(self, to: Address, encoded: Sequence[bytes], *, apart: bool = False) -> bool:
+        """Queue encoded messages for `to`, `apart` in a frame each; false if they were dropped.
 
-        The queue grows beyond `queue_bytes_max` by at most one frame, so that any frame fits.
+        The queue grows beyond `queue_bytes_max` by at most one such call, so that any frame fits.
         """
+        packed = list(frames(encoded, self.frame_bytes_max, apart=apart))
         connection = self._connected.get(to)
-        sent = True
-        for packed in frames(encoded, self.frame_bytes_max):
-            if connection is None or connection.queued_bytes > self._queue_bytes_max:
-                self._frames_dropped += 1
-                sent = False
-            else:
-                connection.write(packed)
-        return sent
+        if connection is None or connection.queued_bytes > self._queue_bytes_max:
+            self._frames_dropped += len(packed)
+            return False
+        connection.write(packed)
+        return True
 
     def throttle(self, on: bool) -> None:
         """Stop (or resume) reading from every fleet, also from those that connect later."""
@@ -242,8 +237,6 @@ class _Connection(asyncio.BufferedProtocol):
         self._dialled = dialled
         self._reader = FrameReader(HELLO_BYTES_MAX)
         self._traffic = Traffic()
-        self._unwritten: list[bytes] = []
-        self._unwritten_bytes = 0
         self._is_open = False
 
     def __str__(self) -> str:
@@ -257,18 +250,14 @@ class _Connection(asyncio.BufferedProtocol):
     @property
     def queued_bytes(self) -> int:
         """How many bytes wait to be taken by the network."""
-        return self._unwritten_bytes + self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size()
 
-    def write(self, packed: bytes) -> None:
-        """Queue a frame of messages; small ones leave together when the loop comes round."""
-        self._traffic.frames_out += 1
-        self._traffic.bytes_out += len(packed)
-        self._unwritten.append(packed)
-        self._unwritten_bytes += len(packed)
-        if self._unwritten_bytes >= WRITE_BYTES:
-            self._flush()
-        elif len(self._unwritten) == 1:
-            self._loop.call_soon(self._flush)
+    def write(self, packed: list[bytes]) -> None:
+        """Queue frames, together: uvloop makes a system call of each write."""
+        together = b"".join(packed)
+        self._traffic.frames_out += len(packed)
+        self._traffic.bytes_out += len(together)
+        self._transport.write(together)
 
     def pause(self, on: bool) -> None:
         """Stop or resume reading."""
@@ -323,12 +312,6 @@ class _Connection(asyncio.BufferedProtocol):
         self.lost.set()
 
     # --- Steps ----------------------------------------------------------------------------------
-
-    def _flush(self) -> None:
-        if self._is_open:
-            self._transport.write(b"".join(self._unwritten))
-        self._unwritten.clear()
-        self._unwritten_bytes = 0
 
     def _introduce(self) -> None:
         self._transport.write(frame(introduce(self._owner.me, self._owner.secret)))

@@ -28,10 +28,14 @@ def _latency(*rows: tuple[int, int, int, int]) -> pd.DataFrame:
 
 
 def _counters(*rows: tuple[int, int, float, int, float, float]) -> pd.DataFrame:
-    """Make rows of (host, bin, cpu_s, leads, network_bytes_out, network_bytes_in)."""
+    """Make rows of (host, bin, cpu_s, leads, network_bytes_out, network_bytes_in).
+
+    Each is the only row of an actor of its own.
+    """
     columns = ["host", "bin", "cpu_s", "leads", "network_bytes_out", "network_bytes_in"]
     table = pd.DataFrame(list(rows), columns=columns)
-    return table.assign(time_s=(table["bin"] + 1) * 0.1)
+    actors = [f"replica-{index}" for index in table.index]
+    return table.assign(actor=actors, time_s=(table["bin"] + 1) * 0.1)
 
 
 NO_COUNTERS = _counters()
@@ -130,6 +134,29 @@ def test_one_host_leads_at_most() -> None:
 def test_what_no_actor_counts_is_zero() -> None:
     counters = _counters((0, 2, 0.3, 1, 0, 0)).drop(columns=["network_bytes_in"])
     assert list(summarise.usage_by_host(counters, 0.2, 0.3)["network_mbit_s_in"]) == [0.0]
+
+
+def _sampled_at(*samples: tuple[float, float]) -> pd.DataFrame:
+    """Make the counters of one actor from (time_s, cpu_s used since the sample before)."""
+    table = pd.DataFrame(list(samples), columns=["time_s", "cpu_s"])
+    return table.assign(actor="replica-0", host=0)
+
+
+def test_samples_that_come_late_are_counted_by_their_share_in_the_window() -> None:
+    """A steady half core, sampled late by various delays, is half a core."""
+    late = _sampled_at(
+        *((0.104, 0.052), (0.203, 0.0495), (0.360, 0.0785), (0.401, 0.0205)),
+        *((0.503, 0.051), (0.601, 0.049)),
+    )
+    cores = summarise.usage_by_host(late, 0.2, 0.3)["cpu_cores"]
+    assert cores.to_list() == pytest.approx([0.5])
+
+
+def test_a_sample_over_skipped_bins_counts_for_all_of_them() -> None:
+    """Of the 0.8 s that the second sample covers, 0.3 s are in the window."""
+    skipping = _sampled_at((0.1, 9.0), (0.9, 0.8))
+    cores = summarise.usage_by_host(skipping, 0.2, 0.3)["cpu_cores"]
+    assert cores.to_list() == pytest.approx([1.0])
 
 
 def test_usage_of_several_runs_keeps_each_in_its_window() -> None:
