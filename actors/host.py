@@ -115,7 +115,8 @@ class Host:
         if self.failed.done():
             return
         try:
-            self._perform(self._node.drain())
+            while effects := self._node.drain():
+                self._perform(effects)
         except Exception as error:
             self._fail(error)
         if self._awaited:

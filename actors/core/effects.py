@@ -58,6 +58,9 @@ class Outbox:
         """Stop or resume reading from clients."""
         self._effects.append(Throttle(on))
 
+    def __bool__(self) -> bool:
+        return bool(self._effects)
+
     def drain(self) -> list[Effect]:
         """Hand over what was collected since the last call."""
         effects, self._effects = self._effects, []
@@ -67,8 +70,8 @@ class Outbox:
 class Node(Protocol):
     """A protocol participant: events in, effects out, no I/O.
 
-    Call `drain` after each event or after several; never await in between. `now` is in seconds,
-    from any origin, and never goes back.
+    Call `drain` after each event or after several, until it returns nothing; never await in
+    between. `now` is in seconds, from any origin, and never goes back.
     """
 
     def start(self, now: float) -> None:
@@ -81,7 +84,11 @@ class Node(Protocol):
         """Take the expiry of the timer `name`."""
 
     def drain(self) -> Sequence[Effect]:
-        """Finish the work that the events since the last call made possible; return the effects."""
+        """Go on with the work that the events since the last call made possible; return effects.
+
+        Perform the effects and call again until there are none: what others wait for comes first,
+        execution after it.
+        """
 
     def gauges(self) -> dict[str, float]:
         """Return what the node looks like now: queue lengths, open instances, view."""

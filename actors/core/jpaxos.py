@@ -69,12 +69,12 @@ class JPaxosReplica:
             self._ordering.on_timer(name, now)
 
     def drain(self) -> Sequence[Effect]:
-        """Take in, propose, execute and reply as far as is possible now."""
+        """Take in and propose or, where nobody waits for that, execute and reply."""
         self._take_in()
         self._propose()
-        while self._execute():
-            self._propose()
         self._ordering.announce()
+        if not self._out:
+            self._execute()
         return self._out.drain()
 
     def _take_in(self) -> None:
@@ -97,14 +97,11 @@ class JPaxosReplica:
             self._batch_timer_at = due_at
             self._out.set_timer(BATCH, due_at)
 
-    def _execute(self) -> bool:
-        """Execute what is decided; return whether anything was."""
-        before = self._ordering.executed
+    def _execute(self) -> None:
         for instance, value in self._ordering.take_decided():
             if value != NO_OP:
                 self._ingress.answer(self.executor.execute(value))
             self._ordering.executed = instance + 1
-        return self._ordering.executed > before
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""

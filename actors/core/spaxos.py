@@ -72,15 +72,16 @@ class SPaxosReplica:
                 self._dissemination.on_heartbeat()
 
     def drain(self) -> Sequence[Effect]:
-        """Propose, execute and acknowledge as far as is possible now."""
+        """Propose and acknowledge or, where nobody waits for that, execute."""
         self._propose()
         while self._order():
             self._propose()
-        self._execute()
         self._ordering.announce()
         ride = self._out.broadcasts > self._broadcasts or self._ordering.is_idle
         self._dissemination.flush(self._now, ride=ride)
         self._broadcasts = self._out.broadcasts
+        if not self._out:
+            self._execute()
         return self._out.drain()
 
     # --- Proposing ---

@@ -66,8 +66,9 @@ class World:
 
     def perform(self, address: Address) -> None:
         """Drain a node and turn its effects into events; call after stepping it from outside."""
-        for effect in self.nodes[address].drain():
-            self._perform(address, effect)
+        while effects := self.nodes[address].drain():
+            for effect in effects:
+                self._perform(address, effect)
 
     def _perform(self, address: Address, effect: Effect) -> None:
         if isinstance(effect, Send):
