@@ -1,9 +1,8 @@
 """Drives any node on an event loop: step, drain, perform. Boring on purpose.
 
-Messages of one read step the node one after the other; the node is drained once, when the loop
-comes round, so that what several peers sent in the meantime is answered together. What goes to one
-peer from one drain shares a frame, except between clients and hosts, where `requests_per_frame_max`
-says what shares a frame.
+Messages of one read step the node one after the other, then the node is drained, so that they are
+answered together. What goes to one peer from one drain shares a frame, except between clients and
+hosts, where `requests_per_frame_max` says what shares a frame.
 """
 
 import asyncio
@@ -38,7 +37,6 @@ class Host:
         self._meter = Meter(BIN_S)
         self._began_at: float | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._drain_is_due = False
         self._awaited: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     # --- Life ---
@@ -46,7 +44,7 @@ class Host:
     def start(self) -> None:
         """Start the node."""
         self._node.start(time.monotonic())
-        self._drain_soon()
+        self._drain()
 
     def begin(self) -> None:
         """Begin to sample: from now on the time of the run counts."""
@@ -85,7 +83,6 @@ class Host:
             return
         now = time.monotonic()
         local = is_host_local(self.me, sender)
-        self._drain_soon()
         try:
             for message, size in zip(messages, sizes, strict=True):
                 self._meter.received(type(message), size, local)
@@ -94,6 +91,8 @@ class Host:
             raise
         except Exception as error:  # A bug in a node must stop the run, not the loop.
             self._fail(error)
+        finally:
+            self._drain()
 
     def connected(self, peer: Address) -> None:
         """Note a connection."""
@@ -105,13 +104,7 @@ class Host:
 
     # --- Steps ---
 
-    def _drain_soon(self) -> None:
-        if not self._drain_is_due:
-            self._drain_is_due = True
-            self._loop.call_soon(self._drain)
-
     def _drain(self) -> None:
-        self._drain_is_due = False
         if self.failed.done():
             return
         try:
@@ -164,7 +157,7 @@ class Host:
             self._node.on_timer(name, time.monotonic())
         except Exception as error:
             self._fail(error)
-        self._drain_soon()
+        self._drain()
 
     def _sample(self) -> None:
         assert self._began_at is not None

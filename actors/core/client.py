@@ -56,7 +56,8 @@ class Clients:
             self._hosts_asked[:] = np.arange(config.clients) % config.replicas
         self._clients = config.clients
         self._arrived: list[bytes] = []
-        self._ready: list[U32s] = []
+        self._ready: U32s | None = None
+        self._unrecorded: NDArray[np.float64] | None = None
         self._last_rows = LastRows(config.clients)
         self._completed = 0
         self._running = False
@@ -69,13 +70,13 @@ class Clients:
         """Have every client send its first request."""
         self._now = self._started_at = now
         self._running = True
-        self._ready.append(self._ids)
+        self._ready = self._ids
         self._out.set_timer(RETRY, now + self._timeout_s / 4)
 
     def stop(self) -> None:
         """Send no new requests; those outstanding are still awaited and retried."""
         self._running = False
-        self._ready.clear()
+        self._ready = None
 
     @property
     def outstanding(self) -> int:
@@ -112,9 +113,9 @@ class Clients:
                 return
         self._outstanding[rows] = False
         self._completed += len(rows)
-        self.record.record(self._now - self._sent_at[rows], self._now - self._started_at)
+        self._unrecorded = self._now - self._sent_at[rows]
         if self._running:
-            self._ready.append(rows)
+            self._ready = rows
 
     def _on_redirect(self, sender: Address, message: Redirect) -> None:
         if not 0 <= message.leader < self._hosts:
@@ -143,17 +144,22 @@ class Clients:
         self._send(rows)
 
     def drain(self) -> Sequence[Effect]:
-        """Send the next request of every client that is ready."""
+        """Send the next request of every client that is ready or, once sent, note latencies."""
         if self._arrived:
             self._take_replies()
-        if self._ready:
-            rows = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready)
-            self._ready.clear()
-            self._sequences[rows] += U32.type(1)
-            self._outstanding[rows] = True
-            self._sent_at[rows] = self._tried_at[rows] = self._now
-            self._send(rows)
+        if self._ready is not None:
+            self._send_next(self._ready)
+            self._ready = None
+        if not self._out and self._unrecorded is not None:
+            self.record.record(self._unrecorded, self._now - self._started_at)
+            self._unrecorded = None
         return self._out.drain()
+
+    def _send_next(self, rows: U32s) -> None:
+        self._sequences[rows] += U32.type(1)
+        self._outstanding[rows] = True
+        self._sent_at[rows] = self._tried_at[rows] = self._now
+        self._send(rows)
 
     def _send(self, rows: U32s) -> None:
         for host, part in self._by_host(rows):

@@ -2,8 +2,8 @@
 
 A client has one request outstanding and numbers its requests from 1, so what a replica must
 remember of a client is one sequence and one reply: arrays indexed by client. A request is new where
-its sequence is higher than the last executed one; a repeated last one gets the kept reply; an older
-one is a leftover that nobody awaits.
+its sequence is higher than the last executed one; a repeated last one gets the kept reply, and so
+does an older one, which nobody awaits: whoever has it pending learns that its client is past it.
 
 Every executed batch is folded into a rolling digest, so that replicas can be compared afterwards.
 `executions` counts what the service really executed, apart from the table that decides it.
@@ -40,7 +40,7 @@ class Executor:
         self._last_rows = LastRows(clients)
 
     def execute(self, batch: bytes) -> Columns:
-        """Execute an encoded batch; return the replies that a client may await."""
+        """Execute an encoded batch; return, to each client in it, the reply to its last request."""
         requests = Columns.decode(batch)
         self.batches += 1
         self.digests.fold(batch)
@@ -81,10 +81,8 @@ class Executor:
                 fresh.append(row)
         if fresh:
             self._execute_fresh(requests.take(np.array(fresh)))
-        awaited = np.flatnonzero(requests.sequences == self.last[requests.clients])
-        rows = awaited[self._last_rows.mask(requests.clients[awaited])]
-        awaiting = requests.clients[rows]
-        return Columns(awaiting, requests.sequences[rows], self._replies.find(awaiting))
+        named = requests.clients[self._last_rows.mask(requests.clients)]
+        return Columns(named, self.last[named], self._replies.find(named))
 
 
 class KeptReplies:

@@ -51,9 +51,11 @@ class Ingress:
         self._arrived.clear()
         self._fleets[requests.clients] = fleets
         fresh = requests.sequences > self._sequences[requests.clients]
-        fresh &= self._last_rows.mask(requests.clients)
         if not all_true(fresh):
             requests = requests.take(fresh)
+        last = self._last_rows.mask(requests.clients)
+        if not all_true(last):
+            requests = requests.take(last)
         self.pending += len(requests) - int(np.count_nonzero(self._sequences[requests.clients]))
         self._sequences[requests.clients] = requests.sequences
         self._throttle()
@@ -68,22 +70,28 @@ class Ingress:
 
     def answer(self, replies: Columns) -> None:
         """Send each reply that is awaited here to its client's fleet."""
-        if not len(replies):
+        if not self.pending:
             return
-        clients = replies.clients
-        awaited = self._sequences[clients] == replies.sequences
+        awaited = self._sequences[replies.clients] == replies.sequences
         if not all_true(awaited):
+            self._forget_passed(replies)
             replies = replies.take(awaited)
-            clients = replies.clients
-        if not len(replies):
-            return
-        self._sequences[clients] = 0
+        self._sequences[replies.clients] = 0
         self.pending -= len(replies)
         for fleet, rows in self._by_fleet(replies):
             self._send(Address("fleet", fleet), rows)
         self._throttle()
 
+    def _forget_passed(self, replies: Columns) -> None:
+        """Forget requests whose clients are past them: they were answered by another host."""
+        pending = self._sequences[replies.clients]
+        passed = replies.clients[(pending > 0) & (pending < replies.sequences)]
+        self._sequences[passed] = 0
+        self.pending -= len(passed)
+
     def _by_fleet(self, replies: Columns) -> Iterator[tuple[int, Columns]]:
+        if not len(replies):
+            return
         fleets = self._fleets[replies.clients]
         first = int(fleets[0])
         if all_true(fleets == first):
@@ -112,7 +120,7 @@ class Ingress:
 
     def _throttle(self) -> None:
         # Resume well below the limit, so as not to switch with every request.
-        limit = self._pending_max // 2 if self._throttled else self._pending_max
+        limit = (self._pending_max + 1) // 2 if self._throttled else self._pending_max
         if (self.pending >= limit) != self._throttled:
             self._throttled = not self._throttled
             self._out.throttle(self._throttled)

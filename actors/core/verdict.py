@@ -24,17 +24,24 @@ class Evidence:
         batches: int,
         digests: dict[int, bytes],
         executions: NDArray[np.uint32],
+        last: NDArray[np.uint32],
     ) -> None:
         self.host = host
         self.batches = batches
         self.digests = digests
         """Rolling digest after so many executed batches, for those counts that are kept."""
         self.executions = executions
+        """How many requests the service executed."""
+        self.last = last
+        """Number of the last request executed: as many, if each was executed once."""
 
     @classmethod
     def of(cls, host: ReplicaId, executor: Executor) -> "Evidence":
         """Take the evidence of a replica."""
-        return cls(host, executor.batches, executor.digests.kept(), executor.executions.copy())
+        digests = executor.digests.kept()
+        return cls(
+            host, executor.batches, digests, executor.executions.copy(), executor.last.copy()
+        )
 
 
 def verdict(replicas: Sequence[Evidence], acknowledged: NDArray[np.uint32]) -> str:
@@ -72,7 +79,7 @@ def _lost_or_repeated(replicas: Sequence[Evidence], acknowledged: NDArray[np.uin
         executions = replica.executions.astype(np.int64)
         if replica is longest and (lost := np.count_nonzero(executions < acknowledged)):
             return f"{lost} clients have an acknowledged request that was not executed"
-        excess = executions - acknowledged
-        if repeated := np.count_nonzero(excess > 1):
+        repeats = (executions != replica.last) | (executions > acknowledged + 1)
+        if repeated := np.count_nonzero(repeats):
             return f"host {replica.host} executed a request of {repeated} clients more than once"
     return ""
