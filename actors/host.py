@@ -63,17 +63,22 @@ class Host:
         return self._meter.table()
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait until a condition on the node holds; return whether it did in time."""
+        """Wait until a condition on the node holds; return whether it did in time.
+
+        Raises what stopped this host, if that happens first.
+        """
         if holds():
             return True
         change: asyncio.Future[None] = self._loop.create_future()
         self._awaited.append((holds, change))
-        try:
-            async with asyncio.timeout(timeout_s):
-                await change
-        except TimeoutError:
-            return False
-        return True
+        either = (change, self.failed)
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if change.done():
+            return True
+        change.cancel()
+        if self.failed.done() and not self.failed.cancelled():
+            self.failed.result()
+        return False
 
     # --- What the transport calls ---
 
@@ -164,8 +169,11 @@ class Host:
         if self.failed.done():
             return
         time_s = time.monotonic() - self._began_at
-        gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
-        self._meter.sample(time_s, gauges, {**self._node.counts(), **self.transport.counts()})
+        try:
+            gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
+            self._meter.sample(time_s, gauges, {**self._node.counts(), **self.transport.counts()})
+        except Exception as error:  # Not to be measured any more would go unnoticed.
+            self._fail(error)
         self._loop.call_later(BIN_S - time_s % BIN_S, self._sample)
 
     def _fail(self, error: Exception) -> None:

@@ -92,6 +92,40 @@ def run(
     raise typer.Exit(code)
 
 
+@app.command()
+def bench(  # noqa: PLR0917 # Options of a command are named by their users.
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="Only this protocol. Repeatable.")
+    ] = None,
+    clients: Annotated[
+        list[int] | None, typer.Option(help="Only this number of clients. Repeatable.")
+    ] = None,
+    replicas: Annotated[int | None, typer.Option(help="Number of replicas.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of the measured window.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change any other setting. Repeatable."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the rows here too.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
+    ] = None,
+) -> None:
+    """Measure what the protocols reach on this machine, without modelled limits."""
+    from experiments import bench as benchmark
+    from experiments import toml
+
+    wanted = {"protocol": protocol, "clients": clients, "replicas": replicas}
+    narrowed = {**wanted, "duration_s": seconds}
+    settings = [
+        f"{key}={toml.write_value(value)}" for key, value in narrowed.items() if value is not None
+    ]
+    code = benchmark.run([*settings, *(overrides or [])], address=address, json_file=json_file)
+    raise typer.Exit(code)
+
+
 @app.command("list")
 def list_all() -> None:
     """List suites, protocols and services."""

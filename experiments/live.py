@@ -73,6 +73,8 @@ def _connect_quietly(address: str | None) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
+        # Ray makes its workers give way to everything else on the machine: here they are measured.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(
             address="local",
             num_cpus=LOCAL_CPUS,

@@ -7,7 +7,7 @@ reason, and the sweep goes on.
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -76,6 +76,13 @@ class Backend(Protocol):
         """Carry out one run; raises RunFailed where it cannot be done."""
 
 
+class Recorder(Protocol):
+    """Keeps what runs leave behind."""
+
+    def record(self, row: Row, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Keep the row and the tables of a run that ended."""
+
+
 class Observer(Protocol):
     """Is told how a sweep goes on."""
 
@@ -107,7 +114,7 @@ def run_all(
     runs: Iterable[Run],
     *,
     backend: Backend,
-    results: ResultsWriter,
+    results: Recorder,
     observer: Observer,
 ) -> None:
     """Carry out `runs` of `suite`, recording each as it ends.

@@ -50,14 +50,11 @@ class Batcher:
     def take(self) -> Columns:
         """Return the next batch; at least one request waits."""
         waiting = Columns.concatenate(self._waiting)
-        rows = waiting.rows_within(self._bytes_max)
-        if self._requests_max:
-            rows = min(rows, self._requests_max)
-        rest = waiting.slice(rows, len(waiting))
+        batch, rest = waiting.split(waiting.rows_within(self._bytes_max, self._requests_max))
         self._waiting = [rest] if len(rest) else []
         self._bytes = rest.encoded_bytes if len(rest) else 0
         self.requests = len(rest)
-        return waiting.slice(0, rows)
+        return batch
 
     def clear(self) -> None:
         """Forget what waits."""

@@ -25,7 +25,7 @@ class Laggard:
         self._known: list[Instance] = [0] * config.replicas
         self._goal: Instance = 0
         self._timer_set = False
-        self._asked = 0
+        self._asked_in_vain = 0
 
     def observe(self, replica: ReplicaId, undecided: Instance, now: float) -> None:
         """Note that `replica` knows every decision below `undecided`."""
@@ -42,12 +42,15 @@ class Laggard:
             self._wait(now)
 
     def ask(self, leader: ReplicaId) -> None:
-        """Ask somebody who knows more; each time somebody else."""
+        """Ask somebody who knows more: the next one in the ring, and after vain asking another.
+
+        The leader comes last, but it comes: nobody else who knows more may be up.
+        """
         ahead = [r for r, known in enumerate(self._known) if known > self._log.undecided]
-        ahead = [r for r in ahead if r not in {leader, self._me}] or ahead
+        ahead.sort(key=lambda r: (r == leader, (r - self._me) % len(self._known)))
         if ahead:
-            self._asked += 1
-            replica = ahead[self._asked % len(ahead)]
+            replica = ahead[self._asked_in_vain % len(ahead)]
+            self._asked_in_vain += 1
             question = CatchUp(self._log.undecided, self._known[replica])
             self._out.send(Address("replica", replica), question)
 
@@ -64,8 +67,10 @@ class Laggard:
         for instance, value in enumerate(message.values, message.first):
             if instance >= self._log.undecided:
                 self._log.decide(instance, value)
-        if before < self._log.undecided < self._goal:
-            self.ask(leader)
+        if before < self._log.undecided:
+            self._asked_in_vain = 0
+            if self._log.undecided < self._goal:
+                self.ask(leader)
 
     def _wait(self, now: float) -> None:
         self._timer_set = True

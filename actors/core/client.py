@@ -106,11 +106,13 @@ class Clients:
         self._arrived.clear()
         rows = replies.clients
         awaited = self._outstanding[rows] & (self._sequences[rows] == replies.sequences)
-        awaited &= self._last_rows.mask(rows)
         if not all_true(awaited):
             rows = rows[awaited]
             if not len(rows):
                 return
+        last = self._last_rows.mask(rows)
+        if not all_true(last):
+            rows = rows[last]
         self._outstanding[rows] = False
         self._completed += len(rows)
         self._unrecorded = self._now - self._sent_at[rows]
@@ -170,10 +172,14 @@ class Clients:
 
     def _by_host(self, rows: U32s) -> Iterator[tuple[int, U32s]]:
         hosts = self._hosts_asked[rows]
-        for host in range(self._hosts):
+        while len(rows):
+            host = int(hosts[0])
             chosen = hosts == host
-            if chosen.any():
-                yield host, rows[chosen]
+            if all_true(chosen):
+                yield host, rows
+                return
+            yield host, rows[chosen]
+            rows, hosts = rows[~chosen], hosts[~chosen]
 
     def gauges(self) -> dict[str, float]:
         """Return how many requests are outstanding."""

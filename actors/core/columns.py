@@ -229,15 +229,10 @@ class Columns:
         if rows_max == 1 and self.cells.sizes is None:
             yield from self._single_rows()
             return
-        start = 0
         rest = self
         while len(rest):
-            rows = rest.rows_within(bytes_max)
-            if rows_max:
-                rows = min(rows, rows_max)
-            yield rest.slice(0, rows).encode()
-            start += rows
-            rest = self.slice(start, len(self))
+            first, rest = rest.split(rest.rows_within(bytes_max, rows_max))
+            yield first.encode()
 
     def _single_rows(self) -> Iterator[bytes]:
         """Yield each row as a buffer of its own: all are laid out at once, then cut."""
@@ -263,10 +258,24 @@ class Columns:
             Cells.concatenate([part.cells for part in parts]),
         )
 
-    def rows_within(self, bytes_max: int) -> int:
-        """Return how many leading rows encode to at most `bytes_max` bytes; at least one."""
+    def split(self, rows: int) -> tuple["Columns", "Columns"]:
+        """Return the first `rows` rows and the rest, without copying them."""
+        if rows == len(self):
+            return self, EMPTY
+        return self.slice(0, rows), self.slice(rows, len(self))
+
+    def rows_within(self, bytes_max: int, rows_max: int = 0) -> int:
+        """Return how many leading rows, up to `rows_max` (0 = any), encode to `bytes_max` bytes.
+
+        At least one.
+        """
         room = bytes_max - HEADER_BYTES
         if self.cells.sizes is None:
-            return min(len(self), max(1, room // (ROW_BYTES + self.cells.size)))
-        ends = np.cumsum(self.cells.sizes + np.uint32(ROW_BYTES + 4), dtype=np.int64)
-        return max(1, int(np.searchsorted(ends, room, "right")))
+            rows = room // (ROW_BYTES + self.cells.size)
+        else:
+            ends = np.cumsum(self.cells.sizes + np.uint32(ROW_BYTES + 4), dtype=np.int64)
+            rows = int(np.searchsorted(ends, room, "right"))
+        return max(1, min(rows, rows_max or rows, len(self)))
+
+
+EMPTY = Columns(np.zeros(0, U32), np.zeros(0, U32), Cells(0, 0, None, np.zeros(0, np.uint8)))

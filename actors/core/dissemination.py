@@ -173,6 +173,7 @@ class Dissemination:
     def on_fetch_timer(self, now: float) -> None:
         """Ask for what was lacking one delay ago and still is."""
         self._fetch_timer_set = False
+        self._fetches += 1  # Each time of another holder: one of them may be gone for good.
         lacking = self._lacking()
         for origin in {batch.origin for batch in lacking & self._lacked}:
             self._fetch(origin, lacking)
@@ -197,8 +198,7 @@ class Dissemination:
         holders = [
             other for other in self._others if self._held[other.number][origin] >= sequences[0]
         ] or list(self._others)
-        self._fetches += 1
-        holder = holders[self._fetches % len(holders)]
+        holder = holders[(self._fetches + origin) % len(holders)]
         self._out.send(holder, Fetch(origin, sequences))
 
     def _set_fetch(self, now: float) -> None:

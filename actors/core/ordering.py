@@ -146,8 +146,10 @@ class Ordering:
         """Take a message of another replica."""
         if sender.role != "replica" or sender.number == self._me:
             raise RemoteProtocolError(f"{sender} takes no part in ordering")
+        view = self._paxos.view
         self._handlers[type(message)](sender.number, message, now)
-        if sender.number == self._paxos.leader:
+        if sender.number == self._paxos.leader or self._paxos.view > view:
+            # The silence of a former leader is not held against the new one.
             self._election.heard_from_leader(now)
 
     def on_timer(self, name: str, now: float) -> bool:

@@ -5,9 +5,9 @@ Rules (Multi-Paxos as both Java systems have it; design page "Multi-Paxos orderi
 - The leader of view v is replica v mod n. View 0 needs no first phase: nothing can have been
   accepted before it.
 - A replica joins a view on any message of it and answers nothing of lower views.
-- A PrepareOk speaks for the instances from its `undecided` on. Below the highest `undecided` of its
-  quorum a candidate first catches up; from there on it re-proposes what was accepted in the highest
-  view, fills gaps with the no-op, and only then opens new instances.
+- A PrepareOk speaks for the instances from its `undecided` on. A candidate first catches up until a
+  majority of its promises speaks for all that it does not know decided; of that it re-proposes what
+  was accepted in the highest view, fills gaps with the no-op, and only then opens new instances.
 - A Propose carries its leader's own vote. Replicas accept to all (`accept_to = "all"`) and each
   decides on a majority, or to the leader alone, which tells the others the first undecided
   instance: at once in a Decide, or on the next Propose or Alive.
@@ -122,12 +122,17 @@ class Paxos:
             self.try_lead(now)
 
     def try_lead(self, now: float) -> None:
-        """Lead, if this candidate has a majority and knows all that it is known to have decided."""
+        """Lead, if this candidate knows every decision that a majority of its promises knew.
+
+        Not all promises: who knew more may have crashed since. Where fewer knew as little, the
+        catch-up under way ends in another call.
+        """
         promises = self._promises
-        if promises is None or len(promises) < self._majority:
+        if promises is None:
             return
-        if self._log.undecided < max(promise.undecided for promise in promises.values()):
-            return  # The catch-up under way ends in another call.
+        known = sum(promise.undecided <= self._log.undecided for promise in promises.values())
+        if known < self._majority:
+            return
         self._promises = None
         self._leading = True
         self._next = self._log.undecided

@@ -329,20 +329,20 @@ def test_a_candidate_that_lags_catches_up_before_it_leads() -> None:
 
 def test_a_candidate_does_not_wait_for_one_who_knew_more_and_crashed() -> None:
     """A majority that knows no more than the candidate tells it all that it needs."""
-    nodes = cluster(3)
+    nodes = cluster(5)
     nodes.propose(0, b"a")
-    nodes.deliver(Propose)
-    nodes.lose(Accept, to=R1)
-    nodes.lose(Accept, to=R2)
-    nodes.deliver(Accept)
-    for follower in (1, 2):
-        nodes.replicas[follower].ordering  # noqa: B018 - both have voted, and know no decision.
+    nodes.deliver(Propose, to=R1)
+    nodes.deliver(Propose, to=R2)
+    nodes.deliver(Accept, to=R0)
+    nodes.lose()
+    assert [nodes.ordered(i) for i in range(3)] == [[b"a"], [], []]
     nodes.promote(1)
     nodes.deliver(Prepare, to=R0)
+    nodes.deliver(PrepareOk)
     nodes.crash(R0)
     nodes.settle()
     assert nodes.replicas[1].ordering.leads
-    assert nodes.ordered(1) == nodes.ordered(2) == [b"a"]
+    assert [nodes.ordered(i) for i in range(1, 5)] == [[b"a"]] * 4
 
 
 @pytest.mark.parametrize(
@@ -419,5 +419,52 @@ def test_a_proposal_is_sent_again_no_sooner_than_three_round_trips() -> None:
         nodes.propose(0, b"%d" % value)
         nodes.now += 1.0
         nodes.settle()
-    nodes.timers.pop((R0, RETRANSMIT))
-    nodes.expire_retransmit_due = nodes.replicas[0].ordering  # type: ignore[attr-defined]
+    nodes.expire(R0, RETRANSMIT)
+    nodes.propose(0, b"next")
+    assert nodes.timers[R0, RETRANSMIT] - nodes.now == pytest.approx(3.0, rel=0.01)
+
+
+# --- Everything at once -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [3, 5])
+@pytest.mark.parametrize("accept_to", ["all", "leader"])
+def test_whatever_the_network_does_no_two_replicas_order_differently(
+    n: int, accept_to: AcceptTo
+) -> None:
+    """Messages are lost, repeated, reordered and held back for views; replicas promote at will."""
+    for seed in range(60):
+        rng = random.Random(seed)
+        nodes = cluster(n, accept_to, window=3)
+        values = itertools.count()
+        late: list[Envelope] = []
+        for _ in range(150):
+            rng.shuffle(nodes.wire)
+            part = nodes.wire[: rng.randint(0, 6)]
+            del nodes.wire[: len(part)]
+            chance = rng.random()
+            if chance < 0.15:
+                late += part
+            elif chance < 0.3:
+                nodes.arrive(part + part)
+            elif chance > 0.4:
+                nodes.arrive(part)
+            if rng.random() < 0.1:
+                nodes.arrive(late)
+                late = []
+            if rng.random() < 0.06:
+                nodes.promote(rng.randrange(n))
+            for leader, node in enumerate(nodes.replicas):
+                if node.ordering.has_room and rng.random() < 0.5:
+                    nodes.propose(leader, b"%d" % next(values))
+            if rng.random() < 0.2:
+                name = rng.choice(sorted(nodes.timers))
+                nodes.expire(*name)
+            _assert_agreement(nodes, n)
+        assert max(len(nodes.ordered(i)) for i in range(n)) > 0, seed
+
+
+def _assert_agreement(nodes: OrderingCluster, n: int) -> None:
+    longest = max((nodes.ordered(i) for i in range(n)), key=len)
+    for i in range(n):
+        assert nodes.ordered(i) == longest[: len(nodes.ordered(i))]

@@ -1,0 +1,154 @@
+"""Catch-up: who stays behind asks, preferably not the leader, until it knows what others knew."""
+
+import pytest
+
+from actors.core import catchup
+from actors.core.catchup import CATCH_UP
+from actors.core.config import Config
+from actors.core.messages import Accept, Alive, CatchUp, CaughtUp, Propose
+from tests.actors.core.wired import OrderingCluster, replica
+
+R0, R1, R2, R3, R4 = map(replica, range(5))
+VALUES = [b"%d" % i for i in range(5)]
+
+
+def lagging(n: int = 3, laggard: int = 2) -> OrderingCluster:
+    """Return a cluster where all but `laggard` have ordered VALUES, and know it of each other."""
+    nodes = OrderingCluster(Config(replicas=n, window=8))
+    nodes.lose()
+    nodes.propose(0, *VALUES)
+    nodes.settle(without=lambda envelope: envelope.receiver == replica(laggard))
+    for each in range(n):
+        if each != laggard:
+            nodes.expire(replica(each), "heartbeat")
+    return nodes
+
+
+def asked(nodes: OrderingCluster) -> list[int]:
+    """Return whom the laggard asks, one delay after another, while nobody answers."""
+    found = []
+    for _ in range(2 * len(nodes.replicas)):
+        nodes.expire(R2, CATCH_UP)
+        found += [envelope.receiver.number for envelope in nodes.lose(CatchUp)]
+    return found
+
+
+def test_a_replica_that_stays_behind_catches_up() -> None:
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    nodes.expire(R2, CATCH_UP)
+    nodes.settle()
+    assert nodes.ordered(2) == VALUES
+
+
+def test_a_replica_that_gets_there_by_itself_asks_nobody() -> None:
+    nodes = OrderingCluster(Config(replicas=3))
+    nodes.propose(0, b"a")
+    late = nodes.lose(Propose, to=R2)
+    nodes.settle()
+    nodes.expire(R0, "heartbeat")
+    nodes.settle()
+    nodes.arrive(late)
+    nodes.expire(R2, CATCH_UP)
+    assert nodes.on_wire(CatchUp) == []
+    assert (R2, CATCH_UP) not in nodes.timers
+
+
+def test_it_asks_not_the_leader_first() -> None:
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    assert asked(nodes)[0] == 1
+
+
+def test_it_asks_each_of_those_who_know_more_in_turn() -> None:
+    nodes = lagging(5)
+    nodes.deliver(Alive, to=R2)
+    assert asked(nodes)[:5] == [3, 4, 1, 0, 3]
+
+
+def test_it_asks_the_leader_where_nobody_else_knows_more() -> None:
+    nodes = lagging()
+    nodes.deliver(Alive, sender=R0, to=R2)
+    assert set(asked(nodes)) == {0}
+
+
+def test_it_asks_the_leader_where_all_others_who_knew_more_are_gone() -> None:
+    """Found as a replica that never caught up after host 1 had crashed."""
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    nodes.crash(R1)
+    for _ in range(3):
+        nodes.expire(R2, CATCH_UP)
+        nodes.settle()
+        if nodes.ordered(2):
+            break
+    assert nodes.ordered(2) == VALUES
+
+
+def test_more_than_fits_one_answer_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "ANSWER_BYTES_MAX", 2)
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    nodes.expire(R2, CATCH_UP)
+    nodes.deliver(CatchUp)
+    (answer,) = nodes.on_wire(CaughtUp)
+    assert answer.message == CaughtUp(0, VALUES[:2])
+    nodes.settle()
+    assert nodes.ordered(2) == VALUES
+
+
+def test_a_late_answer_changes_nothing() -> None:
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    nodes.expire(R2, CATCH_UP)
+    nodes.deliver(CatchUp)
+    answers = nodes.lose(CaughtUp)
+    nodes.arrive(answers + answers)
+    assert nodes.ordered(2) == VALUES
+
+
+def test_what_is_truncated_is_not_answered() -> None:
+    """Every replica has executed it: only an old question can ask for it."""
+    nodes = lagging()
+    nodes.settle()
+    nodes.expire(R2, CATCH_UP)
+    nodes.settle()
+    for number in range(3):
+        nodes.expire(replica(number), "heartbeat")
+    nodes.settle()
+    nodes.give(R2, R1, CatchUp(0, 5))
+    assert nodes.on_wire(CaughtUp) == []
+
+
+@pytest.mark.parametrize("first", [-3, 5, 1 << 40])
+def test_a_question_for_what_is_not_there_is_not_answered(first: int) -> None:
+    nodes = lagging()
+    nodes.give(R2, R1, CatchUp(first, 1 << 50))
+    assert nodes.on_wire(CaughtUp) == []
+
+
+def test_the_log_is_truncated_below_what_all_have_executed() -> None:
+    nodes = lagging()
+    assert nodes.replicas[0].gauges()["log_instances"] == len(VALUES)
+    for _ in range(2):
+        for number in range(3):
+            nodes.expire(replica(number), "heartbeat")
+        nodes.settle()
+        if (R2, CATCH_UP) in nodes.timers:
+            nodes.expire(R2, CATCH_UP)
+            nodes.settle()
+        nodes.lose(Accept)
+    for number in range(3):
+        nodes.expire(replica(number), "heartbeat")
+    nodes.settle()
+    assert [node.gauges()["log_instances"] for node in nodes.replicas] == [0, 0, 0]
+
+
+def test_the_log_is_not_truncated_while_one_replica_lags() -> None:
+    nodes = lagging()
+    nodes.lose(Alive, to=R2)
+    nodes.settle()
+    nodes.expire(R0, "heartbeat")
+    nodes.lose(Alive, to=R2)
+    nodes.settle()
+    assert nodes.replicas[0].gauges()["log_instances"] == len(VALUES)
