@@ -1,6 +1,6 @@
 """Ids of batches: how a value carries them, and sets of them with gaps."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,7 +11,7 @@ ID_DTYPE = np.dtype([("origin", "<u2"), ("sequence", "<u8")])
 ID_BYTES = ID_DTYPE.itemsize
 
 
-def encode_ids(batches: Sequence[BatchId]) -> bytes:
+def encode_ids(batches: list[BatchId]) -> bytes:
     """Return the value that orders `batches`: 10 bytes each (u16 origin, u64 sequence)."""
     return np.array(batches, ID_DTYPE).tobytes()
 

@@ -73,6 +73,7 @@ class SPaxosReplica:
 
     def drain(self) -> Sequence[Effect]:
         """Propose and acknowledge or, where nobody waits for that, execute."""
+        self._order()  # Before a new leader looks for what is ordered.
         self._propose()
         while self._order():
             self._propose()
@@ -82,6 +83,7 @@ class SPaxosReplica:
         self._broadcasts = self._out.broadcasts
         if not self._out:
             self._execute()
+            self._propose()  # A full backlog may have held it back.
         return self._out.drain()
 
     # --- Proposing ---

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.core.catchup import CATCH_UP
 from actors.core.config import AcceptTo, Config
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
@@ -16,11 +17,10 @@ from actors.core.messages import (
     PrepareOk,
     Propose,
     Redirect,
-    Replies,
     Requests,
 )
 from actors.core.registry import PROTOCOLS
-from tests.actors.core.wired import FLEET, Echo, Wired, coordinator, replica, requests, rows
+from tests.actors.core.wired import FLEET, Echo, Wired, coordinator, replica, replied, requests, rows
 
 R0, R1, R2 = map(replica, range(3))
 
@@ -43,25 +43,6 @@ class JPaxosCluster(Wired):
         self.replicas[candidate]._ordering.suspect_leader(self.now)
         self.drain(replica(candidate))
 
-    def settle_but_for_clients(self) -> list[Message]:
-        """Let everything arrive; return what was sent to clients."""
-        self.settle(without=self._keep)
-        found, self.to_clients = self.to_clients, []
-        return found
-
-    to_clients: list[Message] = []  # noqa: RUF012 - replaced, never changed in place.
-
-    def _keep(self, envelope: object) -> bool:
-        _, receiver, message = envelope  # type: ignore[misc]
-        if receiver == FLEET:
-            self.to_clients = [*self.to_clients, message]
-        return bool(receiver == FLEET)
-
-
-def replied(messages: list[Message]) -> list[tuple[int, int]]:
-    return [
-        (c, s) for m in messages if isinstance(m, Replies) for c, s, _ in rows(m.replies)
-    ]
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])
@@ -71,7 +52,7 @@ def test_a_request_is_executed_everywhere_and_answered_once_by_the_leader(
 ) -> None:
     nodes = JPaxosCluster(replicas=n, accept_to=accept_to)
     nodes.ask(R0, (7, 1))
-    assert replied(nodes.settle_but_for_clients()) == [(7, 1)]
+    assert replied(nodes.settle_for_clients()) == [(7, 1)]
     nodes.expire(R0, "heartbeat")
     nodes.settle()
     assert [service.executed for service in nodes.services] == [[b"   7:   1"]] * n
@@ -80,7 +61,7 @@ def test_a_request_is_executed_everywhere_and_answered_once_by_the_leader(
 def test_followers_redirect_to_the_leader() -> None:
     nodes = JPaxosCluster()
     nodes.ask(R2, (1, 1))
-    assert nodes.settle_but_for_clients() == [Redirect(0)]
+    assert nodes.settle_for_clients() == [Redirect(0)]
     assert nodes.replicas[2].gauges()["pending_requests"] == 0
 
 
@@ -101,7 +82,7 @@ def test_plain_multi_paxos_has_one_request_per_instance() -> None:
     nodes = JPaxosCluster("multipaxos", window=2)
     nodes.ask(R0, *((client, 1) for client in range(5)))
     assert len(nodes.on_wire(Propose, to=R1)) == 2
-    assert sorted(replied(nodes.settle_but_for_clients())) == [(client, 1) for client in range(5)]
+    assert sorted(replied(nodes.settle_for_clients())) == [(client, 1) for client in range(5)]
     assert nodes.replicas[0].counts()["instances_decided"] == 5
 
 
@@ -118,7 +99,7 @@ def test_a_repeated_request_is_answered_again_and_not_executed_again() -> None:
     nodes = JPaxosCluster()
     for _ in range(2):
         nodes.ask(R0, (7, 1))
-        assert replied(nodes.settle_but_for_clients()) == [(7, 1)]
+        assert replied(nodes.settle_for_clients()) == [(7, 1)]
     assert [len(service.executed) for service in nodes.services] == [1, 1, 1]
 
 
@@ -141,9 +122,10 @@ def test_a_retry_at_the_new_leader_of_what_the_old_one_had_ordered_is_executed_o
     nodes.lose()
     nodes.promote(1)
     nodes.ask(R1, (7, 1))
-    assert replied(nodes.settle_but_for_clients()) == [(7, 1)]
-    nodes.expire(R1, "heartbeat")
-    nodes.settle()
+    assert replied(nodes.settle_for_clients()) == [(7, 1)]
+    for laggard in (R0, R2):
+        nodes.expire(laggard, CATCH_UP)
+        nodes.settle()
     assert [service.executed for service in nodes.services] == [[b"   7:   1"]] * 3
 
 
@@ -170,7 +152,7 @@ def test_a_candidate_that_gives_way_redirects_who_waits() -> None:
 def test_reply_frames_hold_no_more_rows_than_a_frame_may(rows_max: int, frames: int) -> None:
     nodes = JPaxosCluster(requests_per_frame_max=rows_max)
     nodes.ask(R0, (0, 1), (1, 1), (2, 1))
-    assert len(nodes.settle_but_for_clients()) == frames
+    assert len(nodes.settle_for_clients()) == frames
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from actors.core.columns import U32, Cells, Columns
 from actors.core.config import Config
 from actors.core.effects import Effect, Node, Outbox, Send, SetTimer
 from actors.core.ids import Address, Instance, ReplicaId
-from actors.core.messages import Message
+from actors.core.messages import Message, Replies
 from actors.core.ordering import Ordering
 
 PASSES_MAX = 100
@@ -52,6 +52,16 @@ def rows(columns: Columns | bytes) -> list[tuple[int, int, bytes]]:
 def requests(*rows: tuple[int, int]) -> bytes:
     """Encode requests from rows of (client, sequence); the payload tells them apart."""
     return columns(*((c, s, b"%4d:%4d" % (c, s)) for c, s in rows)).encode()
+
+
+def replied(messages: Sequence[Message]) -> list[tuple[int, int]]:
+    """Return the (client, sequence) of every reply in messages to clients."""
+    return [
+        (client, sequence)
+        for message in messages
+        if isinstance(message, Replies)
+        for client, sequence, _ in rows(message.replies)
+    ]
 
 
 class Echo:
@@ -190,6 +200,19 @@ class Wired:
                 return
             self.arrive(passing)
         raise AssertionError(f"the wire never falls silent: {self.wire[:10]}")
+
+    def settle_for_clients(self) -> list[Message]:
+        """Let everything arrive; return what was sent to clients on the way, which they ignore."""
+        sent: list[Message] = []
+
+        def is_for_clients(envelope: Envelope) -> bool:
+            if envelope.receiver.role == "fleet":
+                sent.append(envelope.message)
+                return True
+            return False
+
+        self.settle(without=is_for_clients)
+        return sent
 
     def crash(self, address: Address) -> None:
         """Take a node out for good; what it has sent is still under way."""
