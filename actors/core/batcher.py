@@ -23,6 +23,9 @@ class Batcher:
         self._since = 0.0
         self.requests = 0
         """How many requests wait."""
+        self._taken_batches = 0
+        self._taken_requests = 0
+        self._taken_bytes = 0
 
     def add(self, requests: Columns, now: float) -> None:
         """Append requests."""
@@ -54,7 +57,18 @@ class Batcher:
         self._waiting = [rest] if len(rest) else []
         self._bytes = rest.encoded_bytes if len(rest) else 0
         self.requests = len(rest)
+        self._taken_batches += 1
+        self._taken_requests += len(batch)
+        self._taken_bytes += batch.encoded_bytes
         return batch
+
+    def counts(self) -> dict[str, float]:
+        """Return how many batches were taken, the requests in them and their encoded bytes."""
+        return {
+            "batches": self._taken_batches,
+            "batch_requests": self._taken_requests,
+            "batch_bytes": self._taken_bytes,
+        }
 
     def clear(self) -> None:
         """Forget what waits."""

@@ -36,7 +36,6 @@ class Coordinator:
         self._window = config.dissemination_window
         self._retransmit_s = config.retransmit_timeout_ms / 1e3
         self._sequence = 0
-        self._requests = 0
         self._stable = 0
         self._held = [0] * config.replicas
         self._unstable: dict[int, tuple[float, Payload]] = {}  # When it was last sent, and what.
@@ -85,7 +84,6 @@ class Coordinator:
 
     def _disseminate(self, requests: Columns) -> None:
         self._sequence += 1
-        self._requests += len(requests)
         payload = Payload(self._me, self._sequence, requests.encode())
         self._unstable[self._sequence] = (self._now, payload)
         self._out.broadcast(self._replicas, payload)
@@ -125,5 +123,5 @@ class Coordinator:
         }
 
     def counts(self) -> dict[str, float]:
-        """Batches sent, and the requests in them."""
-        return {"batches": self._sequence, "batch_requests": self._requests}
+        """Return what was admitted, batched and answered."""
+        return {**self._ingress.counts(), **self._batcher.counts()}

@@ -25,6 +25,8 @@ class Ingress:
     def __init__(self, config: Config, out: Outbox) -> None:
         self.pending = 0
         """Requests admitted and not answered."""
+        self._admitted = 0
+        self._answered = 0
         self._pending_max = config.pending_requests_max
         self._out = out
         self._arrived: list[tuple[int, bytes]] = []
@@ -58,6 +60,7 @@ class Ingress:
             requests = requests.take(last)
         self.pending += len(requests) - int(np.count_nonzero(self._sequences[requests.clients]))
         self._sequences[requests.clients] = requests.sequences
+        self._admitted += len(requests)
         self._throttle()
         return requests if len(requests) else None
 
@@ -78,6 +81,7 @@ class Ingress:
             replies = replies.take(awaited)
         self._sequences[replies.clients] = 0
         self.pending -= len(replies)
+        self._answered += len(replies)
         for fleet, rows in self._by_fleet(replies):
             self._send(Address("fleet", fleet), rows)
         self._throttle()
@@ -103,6 +107,10 @@ class Ingress:
     def _send(self, fleet: Address, replies: Columns) -> None:
         for frame in replies.frames(self._rows_per_frame):
             self._out.send(fleet, Replies(frame))
+
+    def counts(self) -> dict[str, float]:
+        """Return how many requests were admitted, and how many replies were sent."""
+        return {"requests_in": self._admitted, "replies_out": self._answered}
 
     def redirect(self, leader: int) -> None:
         """Send everybody who waits here to the leader, and forget their requests."""

@@ -112,5 +112,10 @@ class JPaxosReplica:
         }
 
     def counts(self) -> dict[str, float]:
-        """Instances decided, batches and requests executed."""
-        return {**self._ordering.counts(), **self.executor.counts()}
+        """Return what was admitted, batched, decided, executed and answered."""
+        return {
+            **self._ingress.counts(),
+            **self._batcher.counts(),
+            **self._ordering.counts(),
+            **self.executor.counts(),
+        }
