@@ -24,7 +24,7 @@ from experiments.sweep import Run, repeats
 
 EXIT_FAILED = 1
 SETTLED_S = 10.0
-"""Memory is compared with what it was after this time under load, or after the warm-up."""
+"""Memory is compared with what it was after this time, or after a shorter run's warm-up."""
 
 ROLES = ("replica", "coordinator", "fleet")
 
@@ -83,8 +83,7 @@ class _Bench:
     def print_memory(self) -> None:
         """Print, for each run, the largest resident memory of an actor, by role."""
         table = Table(
-            title="Resident memory of the largest actor, MB: "
-            f"at {SETTLED_S:g} s (or warm) -> at the end",
+            title=f"RSS of the largest actor, MB: after {SETTLED_S:g} s -> at the end",
             title_justify="left",
             box=box.SIMPLE_HEAD,
         )

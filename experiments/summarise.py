@@ -159,8 +159,11 @@ def _over_repeats(rows: pd.DataFrame) -> dict[str, Any]:
     numbers: dict[str, Any] = {"repeats": len(rows)}
     for name in MEASURES:
         values = rows[name].to_numpy(np.float64)
+        median = float(np.median(values))
         low, high = interval(values)
-        numbers |= {name: float(np.median(values)), f"{name}_low": low, f"{name}_high": high}
+        # The interval is the mean's; few and skewed repeats may leave their median outside of it.
+        low, high = min(low, median), max(high, median)
+        numbers |= {name: median, f"{name}_low": low, f"{name}_high": high}
     return numbers
 
 

@@ -40,7 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             ge=0,
             le=10_000,
-            description="longest wait for a fuller batch; 0 = leave when there is room",
+            description="longest wait for a fuller batch; 0 = leave when there is room (not S-Paxos)",
         ),
     ] = 0.0
     dissemination_batch_bytes_max: Annotated[
@@ -96,7 +96,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             ge=1,
             le=1 << 20,
-            description="decided batches waiting for execution at which proposing stops",
+            description="decided batches waiting for execution at which proposing stops (S-Paxos)",
         ),
     ] = 128
     frame_bytes_max: Annotated[

@@ -217,7 +217,7 @@ def test_an_unknown_suite_is_told_with_what_there_is() -> None:
     with pytest.raises(SuiteError) as refusal:
         load_suite("dmeo")
     assert str(refusal.value) == (
-        "dmeo: no such suite; shipped are demo and throughput; "
+        "dmeo: no such suite; shipped are bench, demo and throughput; "
         "others go by their path, ending in .toml; did you mean demo?"
     )
 

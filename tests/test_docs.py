@@ -1,0 +1,267 @@
+"""The documents say what the code does: settings, columns, messages, commands, examples, links."""
+
+import re
+import tomllib
+import types
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+import pytest
+import typer
+
+import experiments.cli
+from actors.core import messages
+from actors.core.columns import Cells
+from actors.core.config import AcceptTo, LoadConfig
+from actors.core.ids import Address, is_host_local
+from actors.core.messages import Message, Wire
+from actors.core.registry import PROTOCOLS
+from actors.core.service import Service
+from actors.services.registry import ServiceKind
+from actors.sim.system import System
+from actors.transport.tcp import TcpTransport
+from experiments.results import COUNTERS_COLUMNS, FIRST_COLUMNS, TABLES, Row
+from experiments.runner import run_all
+from experiments.spec import RunConfig, Suite, load_suite
+from experiments.sweep import Run, expand
+from tests.experiments.fake import FakeBackend
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+
+README = (ROOT / "README.md").read_text()
+PROTOCOLS_PAGE = (ROOT / "docs" / "protocols.md").read_text()
+TABLES_PAGE = (ROOT / "docs" / "tables.md").read_text()
+
+
+# --- Reading a page -----------------------------------------------------------------------------
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands under a heading of the second level."""
+    _, found, rest = page.partition(f"\n## {heading}\n")
+    assert found, f"no section {heading}"
+    return rest.partition("\n## ")[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Return the cells of each row of the tables in `text`, without heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    rules = [index for index, row in enumerate(cells) if set("".join(row)) <= {"-"}]
+    heads = {index - 1 for index in rules} | set(rules)
+    return [row for index, row in enumerate(cells) if index not in heads]
+
+
+def names(text: str) -> list[str]:
+    """Return what stands in code type in the first cells of the tables in `text`."""
+    return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row[0])]
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that a heading has on a page."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+# --- Links and commands -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_local_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name} links to {link}, which is not there"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), f"{page.name} links to {link}: no such heading"
+
+
+@pytest.mark.parametrize("goal", ["demo", "test"])
+def test_the_readme_names_the_first_two_commands(goal: str) -> None:
+    assert f"make {goal}" in README
+    assert re.search(rf"^{goal}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_readme_names_every_command_of_the_command_line() -> None:
+    commands = cast(Any, typer.main.get_command(experiments.cli.app)).commands
+    assert commands
+    assert [name for name in commands if f"paxoscope {name}" not in README] == []
+
+
+def test_the_readme_names_no_command_that_is_not_there() -> None:
+    commands = cast(Any, typer.main.get_command(experiments.cli.app)).commands
+    assert set(re.findall(r"^    paxoscope (\w+)", README, re.MULTILINE)) <= set(commands)
+
+
+# --- Settings and messages ----------------------------------------------------------------------
+
+
+def test_every_setting_stands_in_the_table_of_parameters_with_its_default() -> None:
+    documented = {
+        row[0].strip("`"): tomllib.loads(f"default = {row[2].strip('`')}")["default"]
+        for row in rows(section(PROTOCOLS_PAGE, "Parameters"))
+    }
+    assert documented == msgspec.structs.asdict(RunConfig())
+
+
+def test_every_message_stands_in_the_table_of_messages_with_its_tag() -> None:
+    documented = {
+        row[0].strip("`"): int(row[1]) for row in rows(section(PROTOCOLS_PAGE, "Messages"))
+    }
+    kinds = [kind for kind in Wire.__subclasses__() if kind is not messages.Accepted]
+    assert documented == {kind.__name__: kind.__struct_config__.tag for kind in kinds}
+
+
+def test_every_protocol_has_a_section() -> None:
+    for protocol in PROTOCOLS:
+        assert section(PROTOCOLS_PAGE, protocol)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "accept_to", "n", "count"),
+    [
+        (row[0], row[1], n, int(count))
+        for row in rows(section(PROTOCOLS_PAGE, "Messages per request"))
+        for n, count in zip((3, 5), row[3:], strict=True)
+    ],
+)
+def test_a_request_takes_as_many_messages_as_the_page_says(
+    protocol: str, accept_to: AcceptTo, n: int, count: int
+) -> None:
+    """Heartbeats are put off beyond the end, as the page leaves them out."""
+    delivered: Counter[str] = Counter()
+
+    def log(_: float, sender: Address, receiver: Address, message: Message) -> None:
+        if not is_host_local(sender, receiver):
+            delivered[type(message).__name__] += 1
+
+    config = LoadConfig(
+        protocol=protocol,
+        accept_to=accept_to,
+        replicas=n,
+        clients=1,
+        heartbeat_interval_ms=60_000,
+        suspect_timeout_ms=600_000,
+    )
+    system = System(config, log=log)
+    assert system.run_until(completed=20, seconds=10)
+    for clients in system.clients:
+        clients.stop()
+    system.world.run(seconds=1)  # What is under way arrives.
+    assert delivered.total() == system.completed * count, delivered
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+class LastRow:
+    """Keeps the row of the last run; shows nothing."""
+
+    def __init__(self) -> None:
+        self.row: Row = {}
+
+    def record(self, row: Row, tables: object) -> None:
+        self.row = row
+
+    def started(self, run: Run) -> None:
+        pass
+
+    def finished(self, run: Run, row: Row) -> None:
+        pass
+
+
+def test_every_column_of_the_table_of_runs_is_described() -> None:
+    suite, kept = Suite(name="docs", base={"clients": 1, "duration_s": 0.1}), LastRow()
+    with FakeBackend() as backend:
+        run_all(suite, expand(suite), backend=backend, results=kept, observer=kept)
+    columns = [key for key in kept.row if key not in RunConfig.__struct_fields__]
+    documented = names(section(TABLES_PAGE, "runs.parquet"))
+    assert sorted(documented) == sorted({*columns, *FIRST_COLUMNS})
+    assert documented[: len(FIRST_COLUMNS)] == list(FIRST_COLUMNS)
+
+
+@pytest.mark.parametrize("table", ["timeline", "latency"])
+def test_every_column_of_a_table_over_time_is_described(table: str) -> None:
+    assert names(section(TABLES_PAGE, table)) == ["run_id", *TABLES[table]]
+
+
+def counted() -> Iterator[str]:
+    """Yield every column that some actor adds to the counters, but for those by message type."""
+    nobody = cast(Any, None)
+    transport = TcpTransport(
+        Address("replica", 0), b"", nobody, frame_bytes_max=1, queue_bytes_max=1
+    )
+    yield from transport.counts()
+    yield from ("queued_bytes", "rss_bytes", "cpu_s")  # What host and meter add.
+    for protocol in PROTOCOLS:
+        system = System(LoadConfig(protocol=protocol, clients=1))
+        for node in system.world.nodes.values():
+            yield from (*node.gauges(), *node.counts())
+
+
+def test_every_column_of_the_counters_is_described() -> None:
+    documented = names(section(TABLES_PAGE, "counters"))
+    by_type = {name for name in documented if name.endswith(".<Type>")}
+    assert set(documented) - by_type == {"run_id", *COUNTERS_COLUMNS, *counted()}
+    assert by_type == {
+        f"{reach}_{what}_{direction}.<Type>"
+        for reach in ("network", "local")
+        for what in ("messages", "bytes")
+        for direction in ("in", "out")
+    }
+
+
+# --- Examples -----------------------------------------------------------------------------------
+
+
+def test_the_suites_in_the_readme_can_be_run(tmp_path: Path) -> None:
+    suites = blocks(README, "toml")
+    assert suites
+    for text in suites:
+        path = tmp_path / "suite.toml"
+        path.write_text(text)
+        assert expand(load_suite(str(path)))
+
+
+def example(file: str) -> types.ModuleType:
+    """Return the README's example of that file, as a module."""
+    (source,) = (block for block in blocks(README, "python") if block.startswith(f"# {file}\n"))
+    module = types.ModuleType(Path(file).stem)
+    exec(source, module.__dict__)  # noqa: S102 - our own text.
+    return module
+
+
+def test_the_service_in_the_readme_counts_its_commands() -> None:
+    kind: ServiceKind = example("actors/services/counter.py").SERVICE
+    service: Service = kind.service()
+    first = list(service.execute(Cells.of([b"a", b"b"])).values())
+    assert first == [number.to_bytes(8, "little") for number in (1, 2)]
+    copy = kind.service()
+    copy.restore(service.snapshot())
+    assert list(copy.execute(Cells.of([b""])).values()) == [(3).to_bytes(8, "little")]
+    clients = np.zeros(2, np.uint32)
+    assert kind.workload(LoadConfig()).commands(clients, clients).count == 2
+
+
+def test_the_protocol_in_the_readme_is_made_of_layers_that_are_there() -> None:
+    """It takes no part in anything yet, but it starts, is drained and is measured."""
+    config = LoadConfig(clients=1)
+    service = example("actors/services/counter.py").CounterService()
+    replica = example("actors/core/mine.py").MyReplica(0, config, service)
+    replica.start(0.0)
+    assert replica.drain()
+    assert {*replica.gauges(), *replica.counts()}
+    assert replica.executor.batches == 0
