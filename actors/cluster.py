@@ -6,15 +6,17 @@ actors belong to the driver, so that Ray ends them should the driver die; a clus
 an error or by Ctrl-C stops them itself.
 """
 
+import itertools
 import secrets
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import (
     NodeAffinitySchedulingStrategy,
@@ -25,9 +27,10 @@ from actors.client import DRAIN_TIMEOUT_S, ClientFleet
 from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
 from actors.core.histogram import LatencyTable
-from actors.core.ids import Address
+from actors.core.ids import Address, Role
 from actors.core.registry import PROTOCOLS
 from actors.core.verdict import Evidence, verdict
+from actors.hosted import in_one_line
 from actors.metering import MeterTable
 from actors.replica import Replica
 from actors.transport.base import Endpoint
@@ -59,6 +62,33 @@ class Measurements(NamedTuple):
     meters: dict[Address, MeterTable]
     latencies: dict[Address, LatencyTable]
     safety: str
+
+
+class Peers(NamedTuple):
+    """Whom one address dials, and by whom it expects to be dialled."""
+
+    dials: list[Address]
+    expects: list[Address]
+
+
+def wiring(addresses: Iterable[Address], clients_talk_to: Role) -> dict[Address, Peers]:
+    """Say who talks to whom; of each pair that does, exactly one dials."""
+    ordered = sorted(addresses, key=lambda each: (_ROLES.index(each.role), each.number))
+    peers = {address: Peers([], []) for address in ordered}
+    for earlier, later in itertools.combinations(ordered, 2):
+        if _talk(earlier.role, later.role, clients_talk_to):
+            peers[later].dials.append(earlier)
+            peers[earlier].expects.append(later)
+    return peers
+
+
+_ROLES: tuple[Role, ...] = ("replica", "coordinator", "fleet")
+
+
+def _talk(one: Role, other: Role, clients_talk_to: Role) -> bool:
+    if "fleet" in (one, other):
+        return clients_talk_to in (one, other)
+    return "replica" in (one, other)
 
 
 class Cluster:
@@ -97,8 +127,8 @@ class Cluster:
         endpoints = dict(
             zip(self._actors, self._call_all(self._actors, "listen", START_TIMEOUT_S), strict=True)
         )
-        self._connect(endpoints)
         self._watches = {actor.watch.remote(): address for address, actor in self._actors.items()}
+        self._connect(endpoints)
         self._call_all(self._hosts(), "start", CALL_TIMEOUT_S)
 
     def run(self, load_s: float) -> None:
@@ -108,11 +138,11 @@ class Cluster:
         """
         self._call_all(self._hosts(), "begin", CALL_TIMEOUT_S)
         fleets = self._fleets()
-        runs = {self._actors[fleet].run.remote(load_s): fleet for fleet in fleets}
-        deadline_s = load_s + DRAIN_TIMEOUT_S + CALL_TIMEOUT_S
-        for reference, answered in self._gather(runs, deadline_s).items():
+        timeout_s = load_s + DRAIN_TIMEOUT_S + CALL_TIMEOUT_S
+        all_answered = self._call_all(fleets, "run", timeout_s, load_s)
+        for fleet, answered in zip(fleets, all_answered, strict=True):
             if not answered:
-                raise ClusterError(f"{runs[reference]} still waits for replies after the run")
+                raise ClusterError(f"{fleet} still waits for replies after the run")
         self._settle()
 
     def measurements(self) -> Measurements:
@@ -134,8 +164,10 @@ class Cluster:
         """End all actors, wait until they are gone, and give back their place."""
         for actor in self._actors.values():
             ray.kill(actor)
-        if self._watches:
-            ray.wait(list(self._watches), num_returns=len(self._watches), timeout=STOP_TIMEOUT_S)
+        # A call fails as soon as Ray knows that the actor is gone.
+        calls = [actor.watch.remote() for actor in self._actors.values()]
+        if calls:
+            ray.wait(calls, num_returns=len(calls), timeout=STOP_TIMEOUT_S)
         if self._group is not None:
             remove_placement_group(self._group)
         self._actors, self._watches, self._group = {}, {}, None
@@ -143,26 +175,36 @@ class Cluster:
     # --- Placing and creating ---
 
     def _place(self) -> PlacementGroup:
-        strategy = self._placement.upper()
+        self._check_room()
         bundles = [HOST_BUNDLE] * self._config.replicas
-        group: PlacementGroup = placement_group(bundles, strategy=strategy)
+        group: PlacementGroup = placement_group(bundles, strategy=self._placement.upper())
         try:
-            ray.get(group.ready(), timeout=PLACE_TIMEOUT_S)
-        except GetTimeoutError:
-            remove_placement_group(group)
-            raise ClusterError(self._why_not_placed()) from None
+            placed, _ = ray.wait([group.ready()], timeout=PLACE_TIMEOUT_S)
+            if not placed:
+                raise ClusterError(self._why_not_placed())
         except BaseException:
             remove_placement_group(group)
             raise
         return group
 
+    def _check_room(self) -> None:
+        """Raise ClusterError for what the cluster has no room for even if nothing else runs."""
+        hosts, fleets = self._config.replicas, self._config.fleets
+        cpus = [int(node["Resources"].get("CPU", 0)) for node in _nodes_alive()]
+        places = sum(cpu > 0 for cpu in cpus)
+        if self._placement == "strict_spread" and places < hosts:
+            raise ClusterError(f"strict_spread needs {hosts} nodes, the cluster has {places}")
+        if sum(cpus) < hosts + fleets:
+            raise ClusterError(
+                f"{hosts} hosts and {fleets} fleets need a CPU each, the cluster has {sum(cpus)}"
+            )
+
     def _why_not_placed(self) -> str:
-        nodes = [node for node in ray.nodes() if node["Alive"]]
-        hosts = self._config.replicas
-        if self._placement == "strict_spread" and len(nodes) < hosts:
-            return f"strict_spread needs {hosts} nodes, the cluster has {len(nodes)}"
         free = ray.available_resources().get("CPU", 0)
-        return f"{hosts} hosts need a CPU each, the cluster has {free:g} free CPUs"
+        return (
+            f"{self._config.replicas} hosts need a CPU each, "
+            f"the cluster has {free:g} free after {PLACE_TIMEOUT_S:g} s"
+        )
 
     def _create(self, group: PlacementGroup) -> None:
         secret = secrets.token_bytes(SECRET_BYTES)
@@ -184,22 +226,12 @@ class Cluster:
         return [*roles, ("coordinator", Coordinator)] if self._protocol.coordinator else roles
 
     def _connect(self, endpoints: dict[Address, Endpoint]) -> None:
-        """Of each pair that talks, the later in `_order` dials."""
-        calls = []
-        for address, actor in self._actors.items():
-            peers = [peer for peer in endpoints if self._talk(address, peer)]
-            dial = {peer: endpoints[peer] for peer in peers if _order(peer) < _order(address)}
-            expect = [peer for peer in peers if peer not in dial]
-            calls.append(actor.connect.remote(dial, expect, START_TIMEOUT_S))
-        _get(calls, START_TIMEOUT_S + CALL_TIMEOUT_S, "connect")
-
-    def _talk(self, one: Address, other: Address) -> bool:
-        roles = {one.role, other.role}
-        if one == other or roles in ({"fleet"}, {"coordinator"}):
-            return False
-        if "fleet" in roles:
-            return self._protocol.clients_talk_to in roles
-        return True
+        calls = {}
+        for address, peers in wiring(self._actors, self._protocol.clients_talk_to).items():
+            dial = {peer: endpoints[peer] for peer in peers.dials}
+            connect = self._actors[address].connect
+            calls[connect.remote(dial, peers.expects, START_TIMEOUT_S)] = address
+        self._gather("connect", calls, START_TIMEOUT_S + CALL_TIMEOUT_S)
 
     # --- Running ---
 
@@ -211,26 +243,38 @@ class Cluster:
             replicas, "wait_executed", SETTLE_TIMEOUT_S + CALL_TIMEOUT_S, most, SETTLE_TIMEOUT_S
         )
 
-    def _gather(self, calls: dict[Any, Address], timeout_s: float) -> dict[Any, Any]:
-        """Return the results of `calls`; raises ClusterError as soon as any actor ends."""
-        waiting = [*calls, *self._watches]
-        results: dict[Any, Any] = {}
-        while len(results) < len(calls):
-            ready, waiting = ray.wait(waiting, timeout=timeout_s)
-            if not ready:
-                raise ClusterError(f"no end of the run after {timeout_s:g} s")
-            address = self._watches.get(ready[0], calls.get(ready[0]))
-            result = _get(ready, CALL_TIMEOUT_S, str(address))[0]
-            if ready[0] in self._watches:
-                raise ClusterError(f"{address} stopped")
-            results[ready[0]] = result
-        return results
-
     def _call_all(
         self, addresses: Iterable[Address], method: str, timeout_s: float, *arguments: object
     ) -> list[Any]:
-        calls = [getattr(self._actors[each], method).remote(*arguments) for each in addresses]
-        return _get(calls, timeout_s, method)
+        calls = {getattr(self._actors[each], method).remote(*arguments): each for each in addresses}
+        return self._gather(method, calls, timeout_s)
+
+    def _gather(self, what: str, calls: dict[Any, Address], timeout_s: float) -> list[Any]:
+        """Return the results of `calls` in order; raises ClusterError as soon as an actor ends."""
+        deadline = time.monotonic() + timeout_s
+        waiting = [*calls, *self._watches]
+        results: dict[Any, Any] = {}
+        while len(results) < len(calls):
+            left_s = max(0.0, deadline - time.monotonic())
+            ready, waiting = ray.wait(waiting, timeout=left_s)
+            if not ready:
+                silent = ", ".join(str(calls[call]) for call in calls if call not in results)
+                raise ClusterError(f"{silent}: no answer to {what} after {timeout_s:g} s")
+            results |= {call: self._result(call, calls.get(call)) for call in ready}
+        return [results[call] for call in calls]
+
+    def _result(self, call: Any, address: Address | None) -> Any:
+        """Return the result of a call that has ended; raises ClusterError if it is a watch's."""
+        address = address or self._watches[call]
+        try:
+            result = ray.get(call)
+        except RayTaskError as error:
+            raise ClusterError(f"{address} failed: {in_one_line(error.cause)}") from error
+        except RayError as error:
+            raise ClusterError(f"{address} died: {_cause_of_death(error)}") from error
+        if call in self._watches:
+            raise ClusterError(f"{address} stopped: {result}")
+        return result
 
     def _hosts(self) -> list[Address]:
         return [address for address in self._actors if address.role != "fleet"]
@@ -242,32 +286,17 @@ class Cluster:
         return [address for address in self._actors if address.role == "fleet"]
 
 
-def _get(calls: Sequence[Any], timeout_s: float, what: str) -> list[Any]:
-    """Wait for Ray calls; turns Ray's errors into a ClusterError of one line."""
-    try:
-        results: list[Any] = ray.get(list(calls), timeout=timeout_s)
-    except GetTimeoutError:
-        raise ClusterError(f"{what}: no answer after {timeout_s:g} s") from None
-    except RayTaskError as error:
-        cause = error.cause or error
-        raise ClusterError(f"{what}: {type(cause).__name__}: {_first_line(cause)}") from error
-    except RayActorError as error:
-        raise ClusterError(f"{what}: an actor died: {_first_line(error)}") from error
-    except RayError as error:
-        raise ClusterError(f"{what}: {_first_line(error)}") from error
-    return results
+def _cause_of_death(error: RayError) -> str:
+    """Return what Ray says at last about the end of an actor, without its general advice."""
+    return str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), "")
-
-
-def _order(address: Address) -> tuple[int, int]:
-    return ("replica", "coordinator", "fleet").index(address.role), address.number
+def _nodes_alive() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _nodes_for_fleets(group: PlacementGroup) -> list[str]:
     """Return the nodes without a host of the group or, where there are none, all."""
-    alive: list[str] = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    alive: list[str] = [node["NodeID"] for node in _nodes_alive()]
     taken = set(ray.util.placement_group_table(group)["bundles_to_node_id"].values())
     return [node for node in alive if node not in taken] or alive

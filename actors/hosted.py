@@ -64,12 +64,12 @@ class Hosted:
         """Begin to measure."""
         self._host.begin()
 
-    async def watch(self) -> None:
-        """Return when this actor is stopped; raises what stopped it otherwise."""
-        try:
-            await asyncio.shield(self._host.failed)
-        except asyncio.CancelledError:
-            return
+    async def watch(self) -> str:
+        """Return, once this actor takes no more events, why: in one line."""
+        failed = self._host.failed
+        await asyncio.wait((failed,))
+        error = None if failed.cancelled() else failed.exception()
+        return "as asked" if error is None else in_one_line(error)
 
     async def measurements(self) -> MeterTable:
         """Return what was metered since `begin`."""
@@ -79,3 +79,8 @@ class Hosted:
         """Stop the node and close all connections."""
         self._host.stop()
         await self._host.transport.close()
+
+
+def in_one_line(error: BaseException) -> str:
+    """Say what an exception is and says, however many lines it has."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

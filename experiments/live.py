@@ -2,22 +2,29 @@
 
 import logging
 import os
+import signal
+import socket
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import ray
+import ray._private.worker as ray_worker
+from ray._private import ray_constants
 
 from actors.cluster import Cluster, ClusterError, Measurements
 from actors.core.config import LoadConfig
 from actors.core.ids import Address
 from actors.host import BIN_S
+from actors.hosted import in_one_line
 from experiments.runner import Measured, RunFailed
 from experiments.spec import RunConfig
 
-LOOPBACK = "127.0.0.1"
+CONNECT_TIMEOUT_S = 5.0
 
 LOCAL_CPUS = 1024
 """Logical CPUs of a Ray started here: bookkeeping only, enough for any number of actors."""
@@ -35,6 +42,9 @@ class LiveBackend:
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = self._address or "a local Ray"
             raise RunFailed(f"cannot connect to {where}: {str(error).splitlines()[0]}") from error
+        except KeyboardInterrupt:
+            _disconnect()
+            raise
         return self
 
     def __exit__(
@@ -43,7 +53,7 @@ class LiveBackend:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        ray.shutdown()
+        _disconnect()
 
     def run(self, config: RunConfig) -> Measured:
         """Start a cluster, load it, collect, stop it; raises RunFailed."""
@@ -72,18 +82,59 @@ def _connect_quietly(address: str | None) -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # Even so Ray prints among our output when an actor dies, and has no setting against that.
+    ray_worker._worker_logs_enabled = False
     if address is None:
         # Ray makes its workers give way to everything else on the machine: here they are measured.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        ray.init(
-            address="local",
-            num_cpus=LOCAL_CPUS,
-            include_dashboard=False,
-            _node_ip_address=LOOPBACK,
-            **quiet,
-        )
+        _keep_to_loopback()
+        with _ctrl_c_held_back():
+            ray.init(address="local", num_cpus=LOCAL_CPUS, include_dashboard=False, **quiet)
     else:
+        _check_reachable(address)
         ray.init(address=address, **quiet)
+
+
+def _disconnect() -> None:
+    with _ctrl_c_held_back():
+        ray.shutdown()
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Hear Ctrl-C afterwards only: halfway, Ray would leave processes behind for a minute."""
+    pressed = False
+
+    def note(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ConnectionError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # A name that Ray knows, such as "auto", or one that it rejects at once.
+    try:
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"nobody answers there: {in_one_line(error)}") from error
+
+
+def _keep_to_loopback() -> None:
+    """Have a local Ray listen on the loopback interface: whoever reaches Ray can run code on it."""
+    # Ray's own setting, named after the systems where it is the default. Ray reads it once, when it
+    # is imported: here, and in each of the processes that it starts.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
 
 
 def _load_config(config: RunConfig) -> LoadConfig:
@@ -97,16 +148,18 @@ def _timeline(measurements: Measurements) -> pd.DataFrame:
     for fleet, table in measurements.latencies.items():
         bins = np.arange(len(table.completed))
         meter = measurements.meters[fleet]
-        sampled = pd.DataFrame(meter.rows, columns=meter.columns).set_index("bin")
-        sampled = sampled[["retried", "outstanding"]].reindex(bins, method="bfill").fillna(0)
+        sampled = pd.DataFrame(meter.rows, columns=meter.columns)
+        sampled.index = sampled["bin"].astype(np.int64) - 1  # The bin that a sample closes.
+        retried = sampled["retried"].reindex(bins, fill_value=0)
+        outstanding = sampled["outstanding"].reindex(bins, method="bfill").fillna(0)
         part = pd.DataFrame(
             {
                 "fleet": fleet.number,
                 "bin": bins,
                 "time_s": (bins + 1) * BIN_S,
                 "completed": table.completed,
-                "retried": sampled["retried"].to_numpy().astype(np.int64),
-                "outstanding": sampled["outstanding"].to_numpy().astype(np.int64),
+                "retried": retried.to_numpy().astype(np.int64),
+                "outstanding": outstanding.to_numpy().astype(np.int64),
                 "latency_ms_sum": table.latency_sum_s * 1e3,
             }
         )

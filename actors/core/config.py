@@ -40,7 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             ge=0,
             le=10_000,
-            description="longest wait for a fuller batch; 0 = leave when there is room (not S-Paxos)",
+            description="longest wait for a fuller batch (not S-Paxos); 0 = leave with room",
         ),
     ] = 0.0
     dissemination_batch_bytes_max: Annotated[

@@ -102,7 +102,7 @@ class Coordinator:
         """Send unstable batches again to the replicas that lack them."""
         self._retransmit_set = False
         for sequence, (sent_at, payload) in self._unstable.items():
-            if self._now - sent_at >= self._retransmit_s:
+            if self._now >= sent_at + self._retransmit_s:  # As the timer was set: floats round.
                 lacking = [r for r in self._replicas if self._held[r.number] < sequence]
                 self._out.broadcast(lacking, payload)
                 self._unstable[sequence] = (self._now, payload)

@@ -259,7 +259,7 @@ class Paxos:
             entry = self._log.find(instance)
             if entry is None or entry.decided:
                 del self._proposed_at[instance]  # Learnt by catch-up.
-            elif now - proposed_at >= patience_s:
+            elif now >= proposed_at + patience_s:  # As the timer was set: floats round.
                 silent = [other for other in self._others if other.number not in entry.votes]
                 message = Propose(self.view, instance, entry.value, self._log.undecided)
                 self._out.broadcast(silent, message)

@@ -90,7 +90,7 @@ class World:
 
     def _deliver(self, sender: Address, receiver: Address, message: Message) -> None:
         node = self.nodes.get(receiver)
-        if node is None or sender not in self.nodes:
+        if node is None:
             return
         if self._log:
             self._log(self.now, sender, receiver, message)

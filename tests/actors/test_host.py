@@ -251,7 +251,7 @@ def test_a_timer_may_be_set_again_by_its_own_expiry() -> None:
 
 
 async def _assert_stopped_by(rig: Rig, bug: Exception) -> None:
-    """The host has failed with `bug`, and takes no more events."""
+    """Check that the host has failed with `bug`, and takes no more events."""
     assert rig.host.failed.exception() is bug
     rig.node.bug = None
     steps, sent = list(rig.node.log), list(rig.transport.sent)
@@ -429,7 +429,7 @@ def test_a_host_is_sampled_in_every_bin_from_begin_on(monkeypatch: pytest.Monkey
         table = rig.host.table()
         column = dict(zip(table.columns, table.rows.T, strict=True))
         assert 3 <= len(table.rows) <= 4
-        assert all(earlier < later for earlier, later in zip(*(column["bin"][i:] for i in (0, 1))))
+        assert len(set(column["bin"])) == len(table.rows)
         for number, time_s in zip(column["bin"], column["time_s"], strict=True):
             assert number == math.floor(time_s / bin_s + 1e-3)
         assert set(column["queue"]) == {7.0}

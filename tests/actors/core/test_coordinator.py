@@ -88,6 +88,16 @@ def test_an_unstable_batch_is_sent_again_to_those_who_lack_it() -> None:
     assert [to for to, _, _ in payloads(nodes)] == [0, 2, 4]
 
 
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_an_unstable_batch_is_sent_again_at_the_first_expiry(tenths: int) -> None:
+    nodes = lone()
+    nodes.now = tenths / 10
+    ask(nodes, (0, 1))
+    nodes.lose()
+    nodes.expire(ME, RETRANSMIT)
+    assert len(payloads(nodes)) == 3
+
+
 def test_an_unstable_batch_is_sent_again_as_often_as_it_takes() -> None:
     nodes = lone()
     ask(nodes, (0, 1))

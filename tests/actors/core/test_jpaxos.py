@@ -20,7 +20,16 @@ from actors.core.messages import (
     Requests,
 )
 from actors.core.registry import PROTOCOLS
-from tests.actors.core.wired import FLEET, Echo, Wired, coordinator, replica, replied, requests, rows
+from tests.actors.core.wired import (
+    FLEET,
+    Echo,
+    Wired,
+    coordinator,
+    replica,
+    replied,
+    requests,
+    rows,
+)
 
 R0, R1, R2 = map(replica, range(3))
 
@@ -42,7 +51,6 @@ class JPaxosCluster(Wired):
     def promote(self, candidate: int) -> None:
         self.replicas[candidate]._ordering.suspect_leader(self.now)
         self.drain(replica(candidate))
-
 
 
 @pytest.mark.parametrize("n", [1, 3, 5])
@@ -113,6 +121,19 @@ def test_a_deposed_leader_redirects_all_who_wait() -> None:
     assert nodes.lose(Redirect)[0].message == Redirect(1)
     assert nodes.replicas[0].gauges()["pending_requests"] == 0
     assert nodes.replicas[0].gauges()["batcher_requests"] == 0
+
+
+def test_a_leader_that_leads_again_has_its_clients_ask_again() -> None:
+    """It has forgotten their requests: to go on waiting for them would be in vain."""
+    nodes = JPaxosCluster()
+    nodes.ask(R0, (7, 1))
+    nodes.lose()
+    nodes.promote(0)
+    assert [envelope.message for envelope in nodes.on_wire(Redirect)] == [Redirect(0)]
+    nodes.lose()
+    nodes.give(R2, R0, PrepareOk(3, 0, []))
+    nodes.ask(R0, (7, 1))
+    assert nodes.replicas[0].gauges()["pending_requests"] == 1
 
 
 def test_a_retry_at_the_new_leader_of_what_the_old_one_had_ordered_is_executed_once() -> None:

@@ -373,6 +373,17 @@ def test_a_proposal_is_sent_again_only_to_the_silent() -> None:
     assert [envelope.receiver for envelope in nodes.on_wire(Propose)] == [R1, R2, R4]
 
 
+@pytest.mark.parametrize("tenths", range(1, 10))
+def test_a_proposal_is_sent_again_at_the_first_expiry(tenths: int) -> None:
+    """Rounding must not cost another one: in floats (t + 0.2) - t is less than 0.2 for many a t."""
+    nodes = cluster(3)
+    nodes.now = tenths / 10
+    nodes.propose(0, b"a")
+    nodes.lose()
+    nodes.expire(R0, RETRANSMIT)
+    assert nodes.on_wire(Propose)
+
+
 def test_a_prepare_is_sent_again_only_to_the_silent() -> None:
     nodes = cluster(5)
     nodes.promote(1)

@@ -156,7 +156,10 @@ def test_many_ids_share_a_value_in_the_sequence_of_each_origin() -> None:
     nodes.lose(Propose)
     nodes.deliver(Accept, to=R0)
     found = nodes.proposed(R1)
-    assert sorted(found) == [*(BatchId(1, s) for s in (1, 2, 3)), *(BatchId(2, s) for s in (2, 3, 4))]
+    assert sorted(found) == [
+        *(BatchId(1, s) for s in (1, 2, 3)),
+        *(BatchId(2, s) for s in (2, 3, 4)),
+    ]
     for origin in (1, 2):
         of_origin = [batch.sequence for batch in found if batch.origin == origin]
         assert of_origin == sorted(of_origin)
@@ -289,18 +292,17 @@ def test_a_new_leader_proposes_at_once_all_stable_unordered_ids() -> None:
 
 
 def test_a_new_leader_proposes_no_id_again_that_it_learnt_from_the_log() -> None:
-    nodes = SPaxosCluster()
+    nodes = SPaxosCluster(replicas=5)
     nodes.stabilise(1, (7, 1))
-    nodes.lose(Propose, to=R1)
     nodes.deliver(Propose, to=R2)
-    nodes.lose(Accept)
+    nodes.lose()
     nodes.stabilise(1, (8, 1))
-    nodes.lose(Propose)
+    nodes.lose()
     nodes.promote(1)
     nodes.lose(Prepare, to=R0)
     nodes.deliver(Prepare)
     nodes.deliver(PrepareOk)
-    assert nodes.proposed(R2) == [BatchId(1, 2)]
+    assert nodes.proposed(R3) == [BatchId(1, 1), BatchId(1, 2)]
 
 
 def test_a_new_leader_proposes_no_id_again_that_it_caught_up_with() -> None:
@@ -318,16 +320,15 @@ def test_a_new_leader_proposes_no_id_again_that_it_caught_up_with() -> None:
     assert nodes.proposed(R2) == []
 
 
-def test_a_leader_that_leads_again_claims_anew() -> None:
-    """What it had proposed in between may be lost."""
+def test_a_leader_that_leads_again_proposes_anew_what_was_overruled_in_between() -> None:
     nodes = SPaxosCluster()
     nodes.stabilise(1, (7, 1))
-    nodes.lose(Propose)
+    assert nodes.proposed(R2) == [BatchId(1, 1)]
     nodes.give(R1, R0, Prepare(1, 0))
+    nodes.give(R1, R0, Propose(1, 0, NO_OP, 0))
     nodes.lose()
     nodes.promote(0)
-    nodes.deliver(Prepare, to=R2)
-    nodes.deliver(PrepareOk)
+    nodes.give(R2, R0, PrepareOk(3, 0, []))
     assert nodes.proposed(R2) == [BatchId(1, 1)]
 
 

@@ -81,9 +81,7 @@ def test_a_replica_too_far_behind_to_compare_is_seen() -> None:
 
 
 def test_every_problem_is_named() -> None:
-    result = judged(
-        executed(*RUN), executed([(0, 1)]), acknowledged=np.array([2, 2, 2], U32)
-    )
+    result = judged(executed(*RUN), executed([(0, 1)]), acknowledged=np.array([2, 2, 2], U32))
     assert "differently" in result
     assert "acknowledged" in result
 

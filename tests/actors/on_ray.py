@@ -1,0 +1,31 @@
+"""What is there on the local Ray of the tests, and what is left of it."""
+
+from collections.abc import Iterable
+
+import psutil
+import ray
+from ray._private import state
+
+from actors.cluster import Cluster
+from actors.core.ids import Address
+
+PATIENCE_S = 30.0
+"""How long a test waits for what must happen; reaching it is a failure."""
+
+
+def processes(cluster: Cluster) -> dict[Address, psutil.Process]:
+    """Return the process that each actor of a cluster lives in."""
+    table = state.actors()
+    return {
+        address: psutil.Process(table[actor._actor_id.hex()]["Pid"])
+        for address, actor in cluster._actors.items()
+    }
+
+
+def assert_nothing_is_left(once: Iterable[psutil.Process] = ()) -> None:
+    """Check that Ray holds nothing any more; processes that were there `once` may take a moment."""
+    assert [actor for actor in state.actors().values() if actor["State"] != "DEAD"] == []
+    groups = ray.util.placement_group_table().values()
+    assert [group for group in groups if group["state"] != "REMOVED"] == []
+    _, still_there = psutil.wait_procs(list(once), PATIENCE_S)
+    assert still_there == []

@@ -1,0 +1,197 @@
+"""Replicas, coordinators and fleets as they are, without Ray: real TCP on one event loop."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+
+import msgspec
+import pytest
+
+from actors.core.config import LoadConfig
+from actors.core.ids import Address
+from actors.replica import Replica
+from tests.actors.loopback import LOOPBACK, PATIENCE_S, SECRET, System
+
+LOAD_S = 0.15
+
+SYSTEMS = {
+    "jpaxos alone": LoadConfig(protocol="jpaxos", replicas=1, clients=1),
+    "jpaxos": LoadConfig(protocol="jpaxos", replicas=3, clients=50),
+    "jpaxos kv": LoadConfig(protocol="jpaxos", replicas=3, clients=50, service="kv", fleets=3),
+    "jpaxos apart": LoadConfig(protocol="jpaxos", clients=20, fleets=2, requests_per_frame_max=1),
+    "multipaxos": LoadConfig(protocol="multipaxos", replicas=3, clients=20),
+    "spaxos alone": LoadConfig(protocol="spaxos", replicas=1, clients=1),
+    "spaxos": LoadConfig(protocol="spaxos", replicas=3, clients=50),
+    "spaxos kv": LoadConfig(protocol="spaxos", replicas=3, clients=50, service="kv", fleets=3),
+    "spaxos apart": LoadConfig(protocol="spaxos", clients=20, fleets=2, requests_per_frame_max=1),
+}
+
+
+@pytest.fixture(autouse=True)
+def _frozen() -> Iterator[None]:
+    """Keep nodes from looking for garbage in all of this process, and undo what they do there."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def run(test: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(asyncio.wait_for(test(), PATIENCE_S))
+
+
+@pytest.mark.parametrize("config", SYSTEMS.values(), ids=SYSTEMS.keys())
+def test_every_client_is_answered_and_every_replica_agrees(config: LoadConfig) -> None:
+    async def test() -> None:
+        async with System(config) as system:
+            await system.run(LOAD_S)
+            await system.settle(system.replicas)
+            assert (await system.acknowledged() > 0).all()
+            assert await system.verdict(system.replicas) == "ok"
+
+    run(test)
+
+
+@pytest.mark.parametrize("name", ["jpaxos kv", "spaxos kv"])
+def test_latencies_tell_of_every_answer(name: str) -> None:
+    async def test() -> None:
+        async with System(SYSTEMS[name]) as system:
+            await system.run(LOAD_S)
+            tables = [await fleet.latencies() for fleet in system.fleets]
+            for table in tables:
+                assert table.counts.sum() == table.completed.sum() > 0
+            answered = sum(table.completed.sum() for table in tables)
+            assert answered == (await system.acknowledged()).sum()
+
+    run(test)
+
+
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_requests_and_replies_share_frames_only_where_they_may(protocol: str) -> None:
+    async def frames_per_request(name: str) -> tuple[float, float]:
+        async with System(SYSTEMS[name]) as system:
+            await system.run(LOAD_S)
+            fleets = [address for address in system.nodes if address.role == "fleet"]
+            counts = [system.counts(fleet) for fleet in fleets]
+            requests = (await system.acknowledged()).sum()
+            replies_in = sum(each["network_frames_in"] for each in counts)
+            requests_out = sum(each["network_frames_out"] for each in counts)
+            return replies_in / requests, requests_out / requests
+
+    async def test() -> None:
+        apart = await frames_per_request(f"{protocol} apart")
+        assert all(frames >= 1 for frames in apart)
+        together = await frames_per_request(protocol)
+        assert all(frames < 1 for frames in together)
+
+    run(test)
+
+
+# --- Faults ---------------------------------------------------------------------------------------
+
+
+async def send_garbage(system: System, address: Address) -> None:
+    """Connect to a node, say something impolite, and wait until it hangs up."""
+    reader, writer = await asyncio.open_connection(*system.endpoints[address])
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert await reader.read() == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("name", ["jpaxos", "spaxos"])
+def test_a_stranger_is_turned_away_and_counted_and_harms_nobody(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with System(SYSTEMS[name]) as system:
+            strangers = [send_garbage(system, address) for address in system.nodes]
+            await system.run(0.3, *strangers)
+            await system.settle(system.replicas)
+            assert await system.verdict(system.replicas) == "ok"
+            for address in system.nodes:
+                counts = system.counts(address)
+                assert counts["handshakes_rejected"] == 1, address
+                assert counts["reconnects"] == counts["frames_rejected"] == 0, address
+            assert len(caplog.records) == len(system.nodes)
+
+    with caplog.at_level(logging.WARNING):
+        run(test)
+
+
+async def stop_when_busy(system: System, host: int) -> None:
+    """Stop a host in the middle of the run."""
+    assert await system.replicas[host].wait_executed(3, PATIENCE_S)
+    await system.replicas[host].stop()
+    for coordinator in system.coordinators[host : host + 1]:
+        await coordinator.stop()
+
+
+@pytest.mark.parametrize("stopped", [0, 2], ids=["leader", "follower"])
+@pytest.mark.parametrize("name", ["jpaxos kv", "spaxos kv"])
+def test_the_other_hosts_go_on_without_one(name: str, stopped: int) -> None:
+    """Every client is answered, also those of the host that is gone."""
+    config = msgspec.structs.replace(
+        SYSTEMS[name],
+        client_timeout_ms=100.0,
+        suspect_timeout_ms=100.0,
+        heartbeat_interval_ms=20.0,
+    )
+
+    async def test() -> None:
+        async with System(config) as system:
+            await system.run(1.0, stop_when_busy(system, stopped))
+            left = [each for host, each in enumerate(system.replicas) if host != stopped]
+            await system.settle(left)
+            gone = await system.replicas[stopped].executed_batches()
+            assert all([await replica.executed_batches() > gone for replica in left])
+            assert await system.verdict(left) == "ok"
+
+    run(test)
+
+
+def test_waiting_for_a_peer_that_never_comes_names_it() -> None:
+    async def test() -> None:
+        replica = Replica(0, LoadConfig(), SECRET)
+        await replica.listen(LOOPBACK)
+        with pytest.raises(TimeoutError, match="replica-0 misses replica-1 after"):
+            await replica.connect({}, [Address("replica", 1)], 0.01)
+        await replica.stop()
+
+    run(test)
+
+
+# --- Watching -------------------------------------------------------------------------------------
+
+
+def test_a_watch_says_that_a_node_was_stopped() -> None:
+    async def test() -> None:
+        replica = Replica(0, LoadConfig(replicas=1), SECRET)
+        await replica.listen(LOOPBACK)
+        watch = asyncio.create_task(replica.watch())
+        await replica.start()
+        assert not watch.done()
+        await replica.stop()
+        assert await watch == "as asked"
+
+    run(test)
+
+
+def test_a_watch_says_in_one_line_what_stopped_a_node() -> None:
+    """Whoever watches need not be able to rebuild the exception."""
+
+    class Odd(Exception):  # noqa: N818 # It is that, too.
+        def __init__(self, one: int, other: int) -> None:
+            super().__init__(f"{one}\nand {other}")
+
+    async def test() -> None:
+        async with System(SYSTEMS["jpaxos alone"]) as system:
+
+            def execute(batch: bytes) -> None:
+                raise Odd(1, 2)
+
+            system.replicas[0]._node.executor.execute = execute
+            loads = asyncio.create_task(system.fleets[0].run(0.0))
+            assert await system.replicas[0].watch() == "Odd: 1 and 2"
+            loads.cancel()
+
+    run(test)

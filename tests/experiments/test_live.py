@@ -1,0 +1,313 @@
+"""The live backend on a local Ray, and `paxoscope run` as its users run it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+import ray
+
+from experiments import results, summarise
+from experiments.live import LiveBackend
+from experiments.results import FIRST_COLUMNS, TABLES, ResultsWriter
+from experiments.runner import Measured, RunFailed, run_all
+from experiments.spec import RunConfig, Suite, load_suite
+from experiments.sweep import expand
+from tests.actors.on_ray import PATIENCE_S, assert_nothing_is_left
+from tests.experiments.test_runner import Recorder
+
+pytestmark = pytest.mark.ray
+
+SHORT = {"warmup_s": 0.1, "duration_s": 0.3, "cooldown_s": 0.0, "clients": 8}
+
+RUNS = [
+    *((protocol, n) for protocol in ("jpaxos", "multipaxos", "spaxos") for n in (1, 3, 5)),
+    ("spaxos", 7),
+]
+
+
+@pytest.mark.parametrize(("protocol", "replicas"), RUNS)
+def test_every_protocol_runs_safely_and_is_measured(
+    live: LiveBackend, protocol: str, replicas: int
+) -> None:
+    config = RunConfig(protocol=protocol, replicas=replicas, **SHORT)
+    measured = live.run(config)
+    assert (measured.outcome, measured.safety) == ("ok", "ok")
+    _assert_tables_are_as_documented(config, measured)
+    numbers = summarise.measure(config, *measured.tables.values())
+    assert numbers["throughput_rps"] > 0
+    assert 0 < numbers["latency_ms_p50"] <= numbers["latency_ms_p99"]
+    assert_nothing_is_left()
+
+
+def _assert_tables_are_as_documented(config: RunConfig, measured: Measured) -> None:
+    for name, columns in TABLES.items():
+        table = measured.tables[name]
+        assert list(table.columns[: len(columns)]) == list(columns)
+        assert table[list(columns)].notna().all(axis=None)
+    assert measured.timeline["completed"].sum() == measured.latency["count"].sum() > 0
+    counters = measured.counters
+    actors = counters.drop_duplicates("actor").groupby("role")["host"].agg(sorted).to_dict()
+    hosts = list(range(config.replicas))
+    coordinators = {"coordinator": hosts} if config.protocol == "spaxos" else {}
+    assert actors == {"replica": hosts, "fleet": [-1] * config.fleets} | coordinators
+    assert not counters.duplicated(["actor", "bin"]).any()
+    cpu_s = counters.groupby("actor")["cpu_s"].sum()
+    assert (cpu_s > 0).all()
+
+
+def test_fleets_share_the_clients_of_a_run(live: LiveBackend) -> None:
+    config = RunConfig(protocol="spaxos", replicas=1, fleets=2, service="kv", **SHORT)
+    measured = live.run(config)
+    assert measured.safety == "ok"
+    assert (measured.timeline.groupby("fleet")["completed"].sum() > 0).to_dict() == {
+        0: True,
+        1: True,
+    }
+
+
+def test_a_service_that_raises_makes_a_failed_row_and_the_sweep_goes_on(
+    live: LiveBackend, tmp_path: Path
+) -> None:
+    own = "tests.experiments.broken:SERVICE"
+    suite = Suite(name="s", base=SHORT | {"replicas": 3}, axes={"service": [own, "null"]})
+    with ResultsWriter(tmp_path, suite) as writer:
+        run_all(suite, expand(suite), backend=live, results=writer, observer=Recorder())
+    rows = results.runs(tmp_path).set_index("service")
+    assert rows.loc["null", "outcome"] == "ok"
+    assert re.fullmatch(r"replica-\d stopped: ZeroDivisionError: \d / 0", rows.loc[own, "outcome"])
+    assert rows.loc[own, "throughput_rps"] != rows.loc[own, "throughput_rps"]  # nan
+    assert_nothing_is_left()
+
+
+def test_a_strict_spread_on_one_machine_is_a_failed_run(live: LiveBackend) -> None:
+    with pytest.raises(RunFailed, match="strict_spread needs 3 nodes, the cluster has 1"):
+        live.run(RunConfig(placement="strict_spread", **SHORT))
+
+
+def test_a_local_ray_listens_on_the_loopback_interface_only(live: LiveBackend) -> None:
+    """Whoever reaches Ray can run code."""
+    listening = {
+        connection.laddr.ip.removeprefix("::ffff:")
+        for process in psutil.Process().children(recursive=True)
+        if process.is_running()
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
+
+
+def test_ctrl_c_while_ray_starts_is_heard_once_ray_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A start that is broken off would leave processes behind for a minute."""
+    told = []
+
+    def start(**_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        told.append("started")
+
+    def stop() -> None:
+        told.append("stopping")
+        signal.raise_signal(signal.SIGINT)
+        told.append("stopped")
+
+    monkeypatch.setattr(ray, "init", start)
+    monkeypatch.setattr(ray, "shutdown", stop)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        LiveBackend().__enter__()
+    assert told == ["started", "stopping", "stopped"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+# --- The command --------------------------------------------------------------------------------
+
+
+class Ended(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Command:
+    """`paxoscope` in a process group of its own, as in a terminal."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._lines: list[str] = []
+
+    def read_until(self, start: str) -> None:
+        """Read its output up to a line that starts so."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.append(line)
+            if line.startswith(start):
+                return
+        raise AssertionError(f"ended before {start!r}: {self.ended()}")
+
+    def family(self) -> list[psutil.Process]:
+        """Return its process and all that came from it."""
+        me = psutil.Process(self._process.pid)
+        return [me, *me.children(recursive=True)]
+
+    def press_ctrl_c(self) -> None:
+        """Do what a terminal does."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def ended(self) -> Ended:
+        out, err = self._process.communicate(timeout=3 * PATIENCE_S)
+        return Ended(self._process.returncode, "".join([*self._lines, out]), err)
+
+    def kill(self) -> None:
+        """End it if it has not ended."""
+        if self._process.poll() is None:
+            for process in self.family():
+                process.kill()
+            self._process.communicate()
+
+
+def _run(*arguments: str) -> Ended:
+    command = Command(*arguments)
+    try:
+        return command.ended()
+    finally:
+        command.kill()
+
+
+TINY = """
+[base]
+replicas = 1
+clients = 4
+warmup_s = 0.1
+duration_s = 0.3
+cooldown_s = 0.0
+[axes]
+protocol = ["jpaxos", "spaxos", "multipaxos"]
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def _assert_no_chatter(ended: Ended) -> None:
+    """Check that all output is the product's own."""
+    assert ended.err == ""
+    assert not re.search(r"\bray\b|raylet|pid=|Traceback|Warning", ended.out, re.IGNORECASE)
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_does_the_rest(suite: Path, out: Path) -> None:
+    interrupted = Command("run", str(suite), "--out", str(out))
+    try:
+        interrupted.read_until("[1/3] ")
+        family = interrupted.family()
+        interrupted.press_ctrl_c()
+        ended = interrupted.ended()
+    finally:
+        interrupted.kill()
+    assert ended.code == 130
+    assert "of 3 runs are kept; resume with: paxoscope run" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert len(family) > 5  # Ray was there.
+    _, still_there = psutil.wait_procs(family, PATIENCE_S)
+    assert still_there == []
+    kept = results.runs(out)
+    assert set(kept["outcome"]) == {"ok"}
+
+    resumed = _run("run", str(suite), "--out", str(out))
+    assert resumed.code == 0
+    _assert_no_chatter(resumed)
+    assert f"tiny: {3 - len(kept)} runs, about" in resumed.out
+    _assert_results_are_complete(suite, out)
+    runs = results.runs(out).set_index("run_id")
+    assert runs.loc[kept["run_id"], "started_at"].to_list() == kept["started_at"].to_list()
+
+
+def _assert_results_are_complete(suite: Path, out: Path) -> None:
+    runs = results.runs(out)
+    assert tuple(runs.columns[: len(FIRST_COLUMNS)]) == (
+        *("suite", "protocol", "replicas", "clients", "repeat", "seed", "outcome", "safety"),
+        *("throughput_rps", "latency_ms_mean", "latency_ms_p50", "latency_ms_p95"),
+        *("latency_ms_p99", "latency_ms_p999"),
+    )
+    assert set(runs["run_id"]) == {run.run_id for run in expand(load_suite(str(suite)))}
+    assert set(runs["outcome"]) == set(runs["safety"]) == {"ok"}
+    assert (runs["throughput_rps"] > 0).all()
+    for table in (results.timeline, results.latency, results.counters):
+        assert set(table(out)["run_id"]) == set(runs["run_id"])
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8").lower()
+
+
+@pytest.fixture
+def address(live: LiveBackend) -> Iterator[str]:
+    """Return where the Ray of the tests is."""
+    yield ray.get_runtime_context().gcs_address
+
+
+def test_a_ray_that_runs_already_is_used_and_left_as_it_was(
+    address: str, suite: Path, out: Path
+) -> None:
+    ended = _run("run", str(suite), "--out", str(out), "--address", address)
+    assert ended.code == 0, ended
+    _assert_no_chatter(ended)
+    _assert_results_are_complete(suite, out)
+    assert_nothing_is_left()
+    assert len(ray.nodes()) == 1
+
+
+def test_ctrl_c_leaves_a_ray_that_runs_already_as_it_was(
+    address: str, suite: Path, out: Path
+) -> None:
+    command = Command("run", str(suite), "--out", str(out), "--address", address)
+    try:
+        command.read_until("[1/3] ")
+        command.press_ctrl_c()
+        assert command.ended().code == 130
+    finally:
+        command.kill()
+    assert_nothing_is_left()
+    assert len(ray.nodes()) == 1
+
+
+@pytest.mark.timeout(30)
+def test_an_address_where_nobody_listens_is_told_in_one_line(suite: Path, out: Path) -> None:
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unheard.getsockname()[1]}"
+        ended = _run("run", str(suite), "--out", str(out), "--address", address)
+    assert ended.code == 1
+    reason = f"nothing can be run: cannot connect to {address}: nobody answers there"
+    assert ended.err.startswith(f"paxoscope: {reason}: ConnectionRefusedError")
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.timeout(30)
+def test_an_address_that_makes_no_sense_is_told_in_one_line(suite: Path, out: Path) -> None:
+    ended = _run("run", str(suite), "--out", str(out), "--address", "nonsense")
+    reason = "cannot connect to nonsense: Invalid address format: nonsense"
+    assert ended.err == f"paxoscope: nothing can be run: {reason}\n"
+    assert ended.code == 1
