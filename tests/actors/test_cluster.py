@@ -88,7 +88,7 @@ def test_what_a_cluster_can_never_have_room_for_is_told_at_once(
 
 @pytest.mark.ray
 def test_too_few_nodes_for_a_strict_spread_leave_nothing_behind(live: LiveBackend) -> None:
-    with pytest.raises(ClusterError, match="needs 3 nodes, the cluster has 1$"):
+    with pytest.raises(ClusterError, match=r"needs 3 nodes, the cluster has 1$"):
         Cluster(LoadConfig(replicas=3), "strict_spread").__enter__()
     assert_nothing_is_left()
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -198,7 +197,7 @@ warmup_s = 0.1
 duration_s = 0.3
 cooldown_s = 0.0
 [axes]
-protocol = ["jpaxos", "spaxos", "multipaxos"]
+protocol = ["jpaxos", "spaxos"]
 """
 
 
@@ -223,14 +222,14 @@ def _assert_no_chatter(ended: Ended) -> None:
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_does_the_rest(suite: Path, out: Path) -> None:
     interrupted = Command("run", str(suite), "--out", str(out))
     try:
-        interrupted.read_until("[1/3] ")
+        interrupted.read_until("[1/2] ")
         family = interrupted.family()
         interrupted.press_ctrl_c()
         ended = interrupted.ended()
     finally:
         interrupted.kill()
     assert ended.code == 130
-    assert "of 3 runs are kept; resume with: paxoscope run" in ended.err
+    assert "of 2 runs are kept; resume with: paxoscope run" in ended.err
     assert len(ended.err.splitlines()) == 1
     assert len(family) > 5  # Ray was there.
     _, still_there = psutil.wait_procs(family, PATIENCE_S)
@@ -241,7 +240,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_does_the_rest(suite: Path, o
     resumed = _run("run", str(suite), "--out", str(out))
     assert resumed.code == 0
     _assert_no_chatter(resumed)
-    assert f"tiny: {3 - len(kept)} runs, about" in resumed.out
+    assert f"tiny: {2 - len(kept)} runs, about" in resumed.out
     _assert_results_are_complete(suite, out)
     runs = results.runs(out).set_index("run_id")
     assert runs.loc[kept["run_id"], "started_at"].to_list() == kept["started_at"].to_list()
@@ -263,9 +262,9 @@ def _assert_results_are_complete(suite: Path, out: Path) -> None:
 
 
 @pytest.fixture
-def address(live: LiveBackend) -> Iterator[str]:
+def address(live: LiveBackend) -> str:
     """Return where the Ray of the tests is."""
-    yield ray.get_runtime_context().gcs_address
+    return ray.get_runtime_context().gcs_address
 
 
 def test_a_ray_that_runs_already_is_used_and_left_as_it_was(
@@ -284,7 +283,7 @@ def test_ctrl_c_leaves_a_ray_that_runs_already_as_it_was(
 ) -> None:
     command = Command("run", str(suite), "--out", str(out), "--address", address)
     try:
-        command.read_until("[1/3] ")
+        command.read_until("[1/2] ")
         command.press_ctrl_c()
         assert command.ended().code == 130
     finally:
