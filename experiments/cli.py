@@ -5,6 +5,7 @@ for makes no sense, 130 after Ctrl-C. What a command needs is imported by it, fo
 """
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -44,7 +45,19 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; ends the process."""
+    _import_from_here()
     app(prog_name="paxoscope")
+
+
+def _import_from_here() -> None:
+    """Find a service of the user's own in the current folder, as `python -m` would.
+
+    The environment is for the processes of a Ray that is started here.
+    """
+    here = os.getcwd()
+    sys.path.insert(0, here)
+    paths = [here, os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _show_version(wanted: bool) -> None:
