@@ -11,7 +11,10 @@ from actors.core.registry import PROTOCOLS
 from actors.hosted import Hosted
 from actors.services import registry as services
 
-DRAIN_TIMEOUT_S = 10.0
+
+def drain_timeout_s(config: LoadConfig) -> float:
+    """Return how long the last replies of a run are awaited: a lost one is asked for again."""
+    return 10.0 + 2 * config.client_timeout_ms / 1e3
 
 
 class ClientFleet(Hosted):
@@ -19,6 +22,7 @@ class ClientFleet(Hosted):
 
     def __init__(self, fleet: int, config: LoadConfig, secret: bytes) -> None:
         workload = services.find(config.service).workload(config)
+        self._drain_timeout_s = drain_timeout_s(config)
         talk_to = PROTOCOLS[config.protocol].clients_talk_to
         self._clients = Clients(fleet, config, workload, talk_to)
         super().__init__(Address("fleet", fleet), self._clients, config, secret)
@@ -29,7 +33,7 @@ class ClientFleet(Hosted):
         await self.start()
         await asyncio.sleep(load_s)
         self._clients.stop()
-        return await self._host.until(lambda: not self._clients.outstanding, DRAIN_TIMEOUT_S)
+        return await self._host.until(lambda: not self._clients.outstanding, self._drain_timeout_s)
 
     async def latencies(self) -> LatencyTable:
         """Return latencies and completions in bins since `run`."""

@@ -23,7 +23,7 @@ from ray.util.scheduling_strategies import (
     PlacementGroupSchedulingStrategy,
 )
 
-from actors.client import DRAIN_TIMEOUT_S, ClientFleet
+from actors.client import ClientFleet, drain_timeout_s
 from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
 from actors.core.histogram import LatencyTable
@@ -138,7 +138,7 @@ class Cluster:
         """
         self._call_all(self._hosts(), "begin", CALL_TIMEOUT_S)
         fleets = self._fleets()
-        timeout_s = load_s + DRAIN_TIMEOUT_S + CALL_TIMEOUT_S
+        timeout_s = load_s + drain_timeout_s(self._config) + CALL_TIMEOUT_S
         all_answered = self._call_all(fleets, "run", timeout_s, load_s)
         for fleet, answered in zip(fleets, all_answered, strict=True):
             if not answered:
@@ -239,9 +239,15 @@ class Cluster:
         """Wait until every replica has executed what the first has, so that they compare."""
         replicas = self._replicas()
         most = max(self._call_all(replicas, "executed_batches", CALL_TIMEOUT_S))
-        self._call_all(
+        settled = self._call_all(
             replicas, "wait_executed", SETTLE_TIMEOUT_S + CALL_TIMEOUT_S, most, SETTLE_TIMEOUT_S
         )
+        for replica, in_time in zip(replicas, settled, strict=True):
+            if not in_time:
+                raise ClusterError(
+                    f"{replica} has not executed all of {most} batches "
+                    f"{SETTLE_TIMEOUT_S:g} s after the run"
+                )
 
     def _call_all(
         self, addresses: Iterable[Address], method: str, timeout_s: float, *arguments: object

@@ -7,6 +7,7 @@ hosts, where `requests_per_frame_max` says what shares a frame.
 
 import asyncio
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from actors.transport.base import Receiver, Transport
 from actors.transport.codec import encode
 
 BIN_S = 0.1
+TIMER_ERROR_S = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +176,9 @@ class Host:
             self._meter.sample(time_s, gauges, {**self._node.counts(), **self.transport.counts()})
         except Exception as error:  # Not to be measured any more would go unnoticed.
             self._fail(error)
-        self._loop.call_later(BIN_S - time_s % BIN_S, self._sample)
+        # Timers may fire a little early: aim at the edge after the one that was meant.
+        edge_s = (math.floor((time_s + TIMER_ERROR_S) / BIN_S) + 1) * BIN_S
+        self._loop.call_later(edge_s - time_s, self._sample)
 
     def _fail(self, error: Exception) -> None:
         _log.error("%s stops", self.me, exc_info=error)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 _STATM = Path("/proc/self/statm")
 
-_EARLY_BINS = 1e-3
-"""By how much of a bin a sample may come early: clocks round, and timers aim at its edge."""
+_EARLY_BINS = 0.05
+"""By how much of a bin a sample may come early: timers aim at its edge and may be 1 ms off."""
 
 Row = NDArray[np.float64]
 

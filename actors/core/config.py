@@ -14,6 +14,7 @@ AcceptTo = Literal["all", "leader"]
 Milliseconds = float
 
 CLIENTS_MAX = 1 << 22
+FLEETS_MAX = 256
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +101,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = 128
     frame_bytes_max: Annotated[
-        int, Meta(ge=1 << 16, le=256 << 20, description="largest frame accepted from a peer")
+        int, Meta(ge=4 << 20, le=256 << 20, description="largest frame accepted from a peer")
     ] = 16 << 20
     queue_bytes_max: Annotated[
         int,
@@ -117,6 +118,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.replicas // 2 + 1
 
     @property
+    def accept_ahead_max(self) -> int:
+        """How far beyond its first undecided instance a replica accepts.
+
+        What it has accepted there goes into one PrepareOk, which must fit a frame.
+        """
+        return max(self.window, self.frame_bytes_max // 2 // self.batch_bytes_max)
+
+    @property
     def stable_holders(self) -> int:
         """Replicas that must hold a payload before its id may be ordered: f + 1."""
         return (self.replicas - 1) // 2 + 1
@@ -125,7 +134,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A replicated system and the closed-loop clients that load it."""
 
-    fleets: Annotated[int, Meta(ge=1, le=256, description="actors that the clients share")] = 1
+    fleets: Annotated[
+        int, Meta(ge=1, le=FLEETS_MAX, description="actors that the clients share")
+    ] = 1
     request_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="payload of a request")] = 20
     client_timeout_ms: Annotated[
         Milliseconds,

@@ -36,6 +36,11 @@ def leader_of(view: View, replicas: int) -> ReplicaId:
     return view % replicas
 
 
+def is_member(address: Address, replicas: int) -> bool:
+    """Say whether `address` is a replica or a coordinator of a system of `replicas` hosts."""
+    return address.role != "fleet" and 0 <= address.number < replicas
+
+
 def is_host_local(one: Address, other: Address) -> bool:
     """Say whether a message between the two stays on its host.
 

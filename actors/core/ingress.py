@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.columns import U32, Columns, U32s
-from actors.core.config import Config
+from actors.core.config import FLEETS_MAX, Config
 from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
@@ -39,7 +39,7 @@ class Ingress:
 
     def on_requests(self, sender: Address, message: Requests) -> None:
         """Keep a frame of requests until `admit`: many small frames cost little more than one."""
-        if sender.role != "fleet":
+        if sender.role != "fleet" or sender.number >= FLEETS_MAX:
             raise RemoteProtocolError(f"{sender} sends requests, but only fleets do")
         Columns.check(message.requests, self._clients)
         self._arrived.append((sender.number, message.requests))

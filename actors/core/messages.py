@@ -139,7 +139,7 @@ class Held(Wire, frozen=True, tag=30):
 
 
 class Executed(Wire, frozen=True, tag=31):
-    """Replica tells its coordinator that batch `sequence` is executed, with the `replies`."""
+    """Replica tells its coordinator that batch `sequence` is executed, with some `replies`."""
 
     sequence: int
     replies: bytes

@@ -144,7 +144,7 @@ class Ordering:
 
     def on_message(self, sender: Address, message: Message, now: float) -> None:
         """Take a message of another replica."""
-        if sender.role != "replica" or sender.number == self._me:
+        if sender not in self._others:
             raise RemoteProtocolError(f"{sender} takes no part in ordering")
         view = self._paxos.view
         self._handlers[type(message)](sender.number, message, now)

@@ -8,6 +8,8 @@ Rules (Multi-Paxos as both Java systems have it; design page "Multi-Paxos orderi
 - A PrepareOk speaks for the instances from its `undecided` on. A candidate first catches up until a
   majority of its promises speaks for all that it does not know decided; of that it re-proposes what
   was accepted in the highest view, fills gaps with the no-op, and only then opens new instances.
+- A replica that lags by more than `accept_ahead_max` instances accepts no further ones, so that a
+  PrepareOk is bounded.
 - A Propose carries its leader's own vote. Replicas accept to all (`accept_to = "all"`) and each
   decides on a majority, or to the leader alone, which tells the others the first undecided
   instance: at once in a Decide, or on the next Propose or Alive.
@@ -41,6 +43,7 @@ class Paxos:
         self._replicas = config.replicas
         self._majority = config.majority
         self._window = config.window
+        self._ahead_max = config.accept_ahead_max
         self._log = log
         self._out = out
         self._others = tuple(Address("replica", i) for i in range(config.replicas) if i != me)
@@ -167,6 +170,8 @@ class Paxos:
             return  # A newer leader exists; its Prepare or Alive informs the sender.
         self._require_leader(sender, message.view)
         self._enter(message.view)
+        if message.instance >= self._log.undecided + self._ahead_max:
+            return  # Too far behind to help: catch-up is under way.
         if message.instance >= self._log.start:
             self._log.entry(message.instance).accept(message.view, message.value)
         accept = Accept(message.view, message.instance)

@@ -16,7 +16,7 @@ from actors.core.effects import Effect, Outbox
 from actors.core.election import HEARTBEAT
 from actors.core.errors import RemoteProtocolError
 from actors.core.executor import Executor
-from actors.core.ids import Address, BatchId, Instance, ReplicaId
+from actors.core.ids import Address, BatchId, Instance, ReplicaId, is_member
 from actors.core.messages import Ack, Executed, Fetch, Message, Payload
 from actors.core.ordering import Ordering
 from actors.core.service import Service
@@ -28,6 +28,7 @@ class SPaxosReplica:
     def __init__(self, me: ReplicaId, config: Config, service: Service) -> None:
         self.executor = Executor(service, config.clients)
         self._me = me
+        self._replicas = config.replicas
         self._out = Outbox()
         self._ordering = Ordering(me, config, self._out, announce_at_once=True)
         self._dissemination = Dissemination(me, config, self._out)
@@ -48,6 +49,8 @@ class SPaxosReplica:
     def on_message(self, sender: Address, message: Message, now: float) -> None:
         """Take a message of a replica or of a coordinator."""
         self._now = now
+        if not is_member(sender, self._replicas):
+            raise RemoteProtocolError(f"{sender} has no part in this system")
         if type(message) is Payload:
             self._dissemination.on_payload(sender, message, now)
         elif self._ordering.handles(message):
@@ -160,7 +163,8 @@ class SPaxosReplica:
         self._executed[batch.origin].add(batch.sequence)
         if batch.origin == self._me:
             coordinator = Address("coordinator", self._me)
-            self._out.send(coordinator, Executed(batch.sequence, replies.encode()))
+            for frame in replies.frames(0):
+                self._out.send(coordinator, Executed(batch.sequence, frame))
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""

@@ -5,6 +5,7 @@ backend are judged alike.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +16,31 @@ from actors.core.ids import ReplicaId
 OK = "ok"
 
 
+@dataclass(frozen=True)
 class Evidence:
     """What one replica executed. Arrays are indexed by client."""
 
-    def __init__(
-        self,
-        host: ReplicaId,
-        batches: int,
-        digests: dict[int, bytes],
-        executions: NDArray[np.uint32],
-        last: NDArray[np.uint32],
-    ) -> None:
-        self.host = host
-        self.batches = batches
-        self.digests = digests
-        """Rolling digest after so many executed batches, for those counts that are kept."""
-        self.executions = executions
-        """How many requests the service executed."""
-        self.last = last
-        """Number of the last request executed: as many, if each was executed once."""
+    host: ReplicaId
+    batches: int
+    requests: int
+    """How many commands the service executed in all."""
+    digests: dict[int, bytes]
+    """Rolling digest after so many executed batches, for those counts that are kept."""
+    executions: NDArray[np.uint32]
+    """How many requests of each client the service executed."""
+    last: NDArray[np.uint32]
+    """Number of the last request executed: as many, if each was executed once."""
 
     @classmethod
     def of(cls, host: ReplicaId, executor: Executor) -> "Evidence":
         """Take the evidence of a replica."""
-        digests = executor.digests.kept()
         return cls(
-            host, executor.batches, digests, executor.executions.copy(), executor.last.copy()
+            host,
+            executor.batches,
+            executor.requests,
+            executor.digests.kept(),
+            executor.executions.copy(),
+            executor.last.copy(),
         )
 
 
@@ -75,11 +75,15 @@ def _disagreement(replicas: Sequence[Evidence]) -> str:
 
 def _lost_or_repeated(replicas: Sequence[Evidence], acknowledged: NDArray[np.uint32]) -> str:
     longest = max(replicas, key=lambda replica: replica.batches, default=None)
+    if longest is not None and (lost := np.count_nonzero(longest.executions < acknowledged)):
+        return f"{lost} clients have an acknowledged request that was not executed"
     for replica in replicas:
         executions = replica.executions.astype(np.int64)
-        if replica is longest and (lost := np.count_nonzero(executions < acknowledged)):
-            return f"{lost} clients have an acknowledged request that was not executed"
-        repeats = (executions != replica.last) | (executions > acknowledged + 1)
-        if repeated := np.count_nonzero(repeats):
-            return f"host {replica.host} executed a request of {repeated} clients more than once"
+        # A client that is named twice among the rows of one batch is counted once by its array.
+        if executions.sum() != replica.requests or (executions > replica.last).any():
+            return f"host {replica.host} executed a request more than once"
+        if (executions < replica.last).any():
+            return f"host {replica.host} left out a request and executed a later one"
+        if (executions > acknowledged.astype(np.int64) + 1).any():
+            return f"host {replica.host} executed a request that its client cannot have sent"
     return ""

@@ -14,6 +14,8 @@ class Network:
     delay_max_s: float = 0.000_5
     loss: float = 0.0
     duplication: float = 0.0
+    joint_steps: float = 0.0
+    """Chance that a node takes what arrives next before it answers, as in one read."""
     cut: set[tuple[Address, Address]] = field(default_factory=set)
     """Pairs (from, to) between which nothing gets through."""
 

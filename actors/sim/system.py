@@ -25,7 +25,7 @@ class System:
         log: Callable[[float, Address, Address, Message], None] | None = None,
     ) -> None:
         self.config = config
-        self.world = World(config.seed, network, log)
+        self.world = World(config.seed, network, log, config.frame_bytes_max)
         self.replicas: dict[ReplicaId, ReplicaNode] = {}
         self.clients: list[Clients] = []
         protocol = PROTOCOLS[config.protocol]

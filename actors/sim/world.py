@@ -1,7 +1,8 @@
 """A world in virtual time: nodes, a network and a clock, fully determined by a seed.
 
-Events are taken from a heap in order of time; ties in order of creation. After each event the node
-is drained and its effects become new events. Nothing waits, so a simulated hour may take a second.
+Events are taken from a heap in order of time; ties in order of creation. After each event, or after
+several that it takes together, the node is drained and its effects become new events. Nothing
+waits, so a simulated hour may take a second.
 """
 
 import heapq
@@ -14,6 +15,7 @@ from actors.core.effects import Effect, Node, Send, SetTimer, Throttle
 from actors.core.ids import Address, is_host_local
 from actors.core.messages import Message
 from actors.sim.network import Network
+from actors.transport.codec import encode
 
 
 class World:
@@ -27,6 +29,7 @@ class World:
         seed: int,
         network: Network | None = None,
         log: Callable[[float, Address, Address, Message], None] | None = None,
+        frame_bytes_max: int = 16 << 20,
     ) -> None:
         self.now = 0.0
         self.nodes: dict[Address, Node] = {}
@@ -34,6 +37,7 @@ class World:
         self.sent: Counter[str] = Counter()
         self._random = random.Random(seed)  # noqa: S311 - a simulation, reproducible by design.
         self._log = log
+        self._frame_bytes_max = frame_bytes_max
         self._order = count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._timers: dict[tuple[Address, str], float] = {}
@@ -80,6 +84,7 @@ class World:
 
     def _send(self, sender: Address, to: Iterable[Address], message: Message) -> None:
         self.sent[type(message).__name__] += len(tuple(to))
+        assert len(encode(message)) <= self._frame_bytes_max, "a message that fits no frame"
         for receiver in to:
             if is_host_local(sender, receiver):
                 delays = [0.0]
@@ -95,7 +100,15 @@ class World:
         if self._log:
             self._log(self.now, sender, receiver, message)
         node.on_message(sender, message, self.now)
-        self.perform(receiver)
+        joint_steps = self.network.joint_steps
+        if joint_steps and self._random.random() < joint_steps:
+            self.at(self.now + self.network.delay_max_s, lambda: self._perform_if_up(receiver))
+        else:
+            self.perform(receiver)
+
+    def _perform_if_up(self, address: Address) -> None:
+        if address in self.nodes:
+            self.perform(address)
 
     def _set_timer(self, address: Address, name: str, at: float) -> None:
         at = max(at, self.now)

@@ -21,7 +21,7 @@ from actors.transport.codec import decode_frame
 from actors.transport.framing import LENGTH, FrameReader, frame, frames
 from actors.transport.handshake import HELLO_BYTES_MAX, authenticate, introduce
 
-STRANGERS_MAX = 64
+STRANGERS_MAX = 1024
 """Connections that may be waiting for the peer to introduce itself."""
 
 REDIAL_DELAY_S_MIN = 0.05

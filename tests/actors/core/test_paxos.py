@@ -31,6 +31,15 @@ def cluster(
     return OrderingCluster(config, announce_at_once=announce_at_once)
 
 
+def test_a_replica_that_lags_too_far_accepts_nothing_beyond() -> None:
+    """Else what it tells a candidate would outgrow a frame."""
+    nodes = cluster(3, window=2)
+    ahead_max = Config(window=2).accept_ahead_max
+    nodes.give(R0, R1, Propose(0, ahead_max - 1, b"near", 0), Propose(0, ahead_max, b"far", 0))
+    votes = [envelope.message for envelope in nodes.on_wire(Accept, sender=R1, to=R0)]
+    assert votes == [Accept(0, ahead_max - 1)]
+
+
 # --- Phase 2 ------------------------------------------------------------------------------------
 
 

@@ -393,6 +393,9 @@ def test_an_ack_goes_at_once_where_nothing_is_under_way() -> None:
         (C1, Accept(0, 0)),
         (C1, Payload(2, 1, requests((0, 1)))),
         (R1, Ack([1])),
+        (Address("replica", 3), Ack([1, 1, 1])),
+        (Address("replica", 3), Accept(0, 0)),
+        (Address("coordinator", 3), Payload(3, 1, requests((0, 1)))),
     ],
     ids=str,
 )

@@ -5,6 +5,7 @@ import pytest
 
 from actors.core.columns import U32
 from actors.core.executor import DIGESTS_KEPT, Executor
+from actors.core.tables import LastRows
 from actors.core.verdict import OK, Evidence, verdict
 from tests.actors.core.wired import Echo, requests
 
@@ -71,6 +72,27 @@ def test_a_request_executed_twice_is_seen() -> None:
     fine = executed(*RUN, [(1, 2)])
     assert "more than once" in judged(twice, fine)
     assert "more than once" in judged(fine, twice)
+
+
+def test_a_request_executed_twice_in_one_batch_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the count by client, written once for both rows, cannot show it."""
+    monkeypatch.setattr(LastRows, "mask", lambda _, clients: np.ones(len(clients), np.bool_))
+    twice = executed(*RUN, [(1, 3), (1, 3)])
+    monkeypatch.undo()
+    assert twice.executions.tolist() == [2, 3, 1]
+    assert judged(twice, acknowledged=np.array([2, 3, 1], U32)) == (
+        "host 0 executed a request more than once"
+    )
+
+
+def test_a_request_left_out_is_seen() -> None:
+    assert "left out a request" in judged(executed([(0, 2)]), acknowledged=np.array([1, 0, 0], U32))
+
+
+def test_a_request_that_nobody_can_have_sent_is_seen() -> None:
+    """A client sends its next request when the one before it was answered."""
+    run = [[(0, 1)], [(0, 2)]]
+    assert "cannot have sent" in judged(executed(*run), acknowledged=np.array([0, 0, 0], U32))
 
 
 def test_a_replica_too_far_behind_to_compare_is_seen() -> None:

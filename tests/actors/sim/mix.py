@@ -62,10 +62,12 @@ def network_of(rng: random.Random) -> Network:
 class Mix:
     """The system of one seed, with its faults to come."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, joint_steps: float = 0.0) -> None:
         self.rng = random.Random(seed)
         self.config = config_of(seed, self.rng)
-        self.system = System(self.config, network_of(self.rng))
+        network = network_of(self.rng)
+        network.joint_steps = joint_steps
+        self.system = System(self.config, network)
         self._world: World = self.system.world
         self._hosts = range(self.config.replicas)
         self._faults_s = self.rng.choice((0.5, 1.5))

@@ -259,13 +259,41 @@ def test_another_seed_gives_another_run(protocol: str) -> None:
 # --- Many seeds ---------------------------------------------------------------------------------
 
 
-def problems_of(seeds: Iterable[int]) -> dict[int, list[str]]:
-    return {seed: problems for seed in seeds if (problems := Mix(seed).run())}
+def problems_of(seeds: Iterable[int], joint_steps: float = 0.0) -> dict[int, list[str]]:
+    return {seed: problems for seed in seeds if (problems := Mix(seed, joint_steps).run())}
 
 
 @pytest.mark.parametrize("first", range(500, 660, 20))
 def test_nasty_mixes_end_well(first: int) -> None:
     assert problems_of(range(first, first + 20)) == {}
+
+
+@pytest.mark.parametrize("first", range(700, 740, 20))
+def test_nasty_mixes_end_well_where_nodes_take_several_messages_before_they_answer(
+    first: int,
+) -> None:
+    assert problems_of(range(first, first + 20), joint_steps=0.4) == {}
+
+
+def test_replies_larger_than_a_frame_reach_the_coordinator_in_parts() -> None:
+    """Small gets in one batch may ask for more than a frame holds (S-Paxos, kv)."""
+    config = LoadConfig(
+        protocol="spaxos",
+        service="kv",
+        clients=90,
+        request_bytes=200_000,
+        kv_keys=2,
+        kv_get_fraction=0.98,
+        frame_bytes_max=4 << 20,
+        batch_bytes_max=1 << 20,
+        dissemination_batch_bytes_max=1 << 20,
+        requests_per_frame_max=1,
+        seed=3,
+    )
+    system = System(config)
+    assert system.run_until(900, 60.0)
+    assert system.settle(60.0)
+    assert system.verdict() == "ok"
 
 
 def test_seeds_where_a_laggard_asked_only_a_crashed_replica() -> None:
