@@ -6,8 +6,10 @@ actors beside it.
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -15,34 +17,37 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from experiments.errors import InputError
+from experiments.errors import EXIT_FAILED, InputError
 from experiments.live import LiveBackend
-from experiments.results import Row
-from experiments.runner import RunFailed, is_sound, run_all
-from experiments.spec import Suite, load_suite
+from experiments.results import Row, replace_file
+from experiments.runner import is_sound, run_all
+from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import Run, repeats
 
-EXIT_FAILED = 1
 SETTLED_S = 10.0
 """Memory is compared with what it was after this time, or after a shorter run's warm-up."""
 
 ROLES = ("replica", "coordinator", "fleet")
 
 
-def run(overrides: Sequence[str], *, address: str | None, json_file: Path | None) -> int:
-    """Run the benchmark and print it; return the exit code. Raises InputError."""
-    suite = load_suite("bench", overrides)
+def run(
+    options: Mapping[str, tuple[str, Any]],
+    overrides: Sequence[str],
+    *,
+    address: str | None,
+    json_file: Path | None,
+) -> int:
+    """Run the benchmark and print it; return the exit code. Raises InputError and RunFailed."""
+    suite = load_suite("bench", overrides, options)
     if json_file is not None:
-        _write(json_file, [])  # Whether it can be written is better known before than after.
+        _check_writable(json_file)  # Better known before than after.
     bench = _Bench(suite, Console())
     runs = [run for point in suite.points() for run in repeats(suite, point)]
     try:
         with LiveBackend(address) as backend:
             run_all(suite, runs, backend=backend, results=bench, observer=bench)
-    except RunFailed as failure:
-        raise InputError(f"nothing can be run: {failure}") from failure
     finally:
-        if json_file is not None:
+        if json_file is not None and bench.rows:
             _write(json_file, bench.rows)
     bench.print_memory()
     return 0 if all(map(is_sound, bench.rows)) else EXIT_FAILED
@@ -53,7 +58,6 @@ class _Bench:
 
     def __init__(self, suite: Suite, console: Console) -> None:
         self.rows: list[Row] = []
-        self._memory: list[tuple[Run, Mapping[str, tuple[float, float]]]] = []
         self._run: Run | None = None
         self._swept = [key for key in suite.axes if key not in ("protocol", "clients")]
         self._console = console
@@ -65,10 +69,9 @@ class _Bench:
         self._run = run
 
     def record(self, row: Row, tables: Mapping[str, pd.DataFrame]) -> None:
-        """Keep the row, and how the memory of the actors developed."""
+        """Keep the row, and in it how the memory of the actors developed."""
         assert self._run is not None
-        self.rows.append(row)
-        self._memory.append((self._run, _memory(self._run, tables["counters"])))
+        self.rows.append(row | _memory(self._run.config, tables["counters"]))
 
     def finished(self, run: Run, row: Row) -> None:
         """Print a line on the run."""
@@ -83,15 +86,15 @@ class _Bench:
     def print_memory(self) -> None:
         """Print, for each run, the largest resident memory of an actor, by role."""
         table = Table(
-            title=f"RSS of the largest actor, MB: after {SETTLED_S:g} s -> at the end",
+            title="RSS of the largest actor, MB: once settled -> at the end",
             title_justify="left",
             box=box.SIMPLE_HEAD,
         )
-        for column in ("protocol", "clients", *ROLES):
+        for column in ("protocol", "clients", "settled after s", *ROLES):
             table.add_column(column, justify="left" if column == "protocol" else "right")
-        for run, by_role in self._memory:
-            cells = [_megabytes(by_role[role]) if role in by_role else "-" for role in ROLES]
-            table.add_row(run.config.protocol, f"{run.config.clients:,}", *cells)
+        for row in self.rows:
+            run = (row["protocol"], f"{row['clients']:,}", f"{row['settled_s']:g}")
+            table.add_row(*run, *(_growth(row, f"rss_mb_{role}") for role in ROLES))
         self._console.print(table)
 
 
@@ -122,19 +125,37 @@ def _cell(value: object, width: int, decimals: int) -> str:
     return f"{'-':>{width}}" if math.isnan(value) else f"{value:>{width},.{decimals}f}"
 
 
-def _memory(run: Run, counters: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    """Return by role the RSS of its largest actor, in bytes: once settled, and at the end."""
-    settled_s = SETTLED_S if run.config.load_s > SETTLED_S else run.config.warmup_s
-    by_role = {}
-    for role, rows in counters[counters["time_s"] >= settled_s].groupby("role"):
-        by_actor = rows.sort_values("time_s").groupby("actor")["rss_bytes"]
-        by_role[str(role)] = (float(by_actor.first().max()), float(by_actor.last().max()))
-    return by_role
+def _memory(config: RunConfig, counters: pd.DataFrame) -> dict[str, float]:
+    """Return the RSS of each role's largest actor, in MB, once settled and at the end; and when.
+
+    nan where the run had no such actor, or came to nothing.
+    """
+    settled_s = SETTLED_S if config.load_s > SETTLED_S else config.warmup_s
+    memory = {"settled_s": settled_s}
+    settled = counters[counters["time_s"] >= settled_s].sort_values("time_s")
+    for role in ROLES:
+        rows = settled[settled["role"] == role]
+        by_actor = rows.groupby("actor")["rss_bytes"] if len(rows) else None
+        memory[f"rss_mb_{role}_settled"] = by_actor.first().max() / 1e6 if by_actor else math.nan
+        memory[f"rss_mb_{role}"] = by_actor.last().max() / 1e6 if by_actor else math.nan
+    return memory
 
 
-def _megabytes(before_after: tuple[float, float]) -> str:
-    before, after = before_after
-    return f"{before / 1e6:,.0f} -> {after / 1e6:,.0f}"
+def _growth(row: Row, key: str) -> str:
+    return "-" if math.isnan(row[key]) else f"{row[f'{key}_settled']:,.0f} -> {row[key]:,.0f}"
+
+
+def _check_writable(json_file: Path) -> None:
+    """Raise InputError where `json_file` cannot be written; leave it as it was."""
+    was_there = os.path.exists(json_file)
+    if was_there and not (json_file.is_file() or json_file.is_dir()):
+        raise InputError(f"{json_file}: cannot be written: not a file")
+    try:
+        json_file.open("ab").close()
+    except OSError as error:
+        raise InputError(f"{json_file}: cannot be written: {error.strerror}") from error
+    if not was_there:
+        json_file.unlink()
 
 
 def _write(json_file: Path, rows: Sequence[Row]) -> None:
@@ -143,6 +164,6 @@ def _write(json_file: Path, rows: Sequence[Row]) -> None:
         for row in rows
     ]
     try:
-        json_file.write_text(json.dumps(plain, indent=1) + "\n")
+        replace_file(json_file.resolve(), f"{json.dumps(plain, indent=1)}\n".encode())
     except OSError as error:
         raise InputError(f"{json_file}: cannot be written: {error.strerror}") from error

@@ -1,11 +1,11 @@
 """The command line: run a suite, list what there is, write a report.
 
 Exit codes: 0 where all is well, 1 where a run failed or was found unsafe, 2 where what was asked
-for makes no sense, 130 after Ctrl-C. What a command needs is imported by it, for the others' sake.
+for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is imported by
+it, for the others' sake.
 """
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
-import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -15,9 +15,15 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from experiments.errors import InputError
-
-EXIT_USAGE = 2
+from experiments.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    EXIT_USAGE,
+    InputError,
+    RunFailed,
+    Terminated,
+)
 
 
 class _Commands(TyperGroup):
@@ -27,12 +33,25 @@ class _Commands(TyperGroup):
         try:
             sys.exit(super().main(*args, **(kwargs | {"standalone_mode": False})))
         except (InputError, typer.TyperException) as error:
-            line = error.format_message() if isinstance(error, typer.TyperException) else error
-            typer.secho(f"paxoscope: {line}", err=True, fg="red")
-            sys.exit(EXIT_USAGE)
+            _end(error.format_message() if isinstance(error, typer.TyperException) else error)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RunFailed as failure:
+            _end(f"nothing can be run: {failure}", EXIT_FAILED)
+        except Terminated as end:
+            _end("; ".join(["terminated", *end.args]), EXIT_TERMINATED)
+        except KeyboardInterrupt as end:
+            _end("; ".join(["interrupted", *end.args]), EXIT_INTERRUPTED)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
+
+
+def _end(line: object, code: int = EXIT_USAGE) -> NoReturn:
+    typer.secho(f"paxoscope: {line}", err=True, fg="red")
+    sys.exit(code)
 
 
 app = typer.Typer(
@@ -45,19 +64,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; ends the process."""
-    _import_from_here()
+    if not __debug__:  # Assertions guard invariants: without them a wrong run might look right.
+        _end("needs Python's assertions: run it without -O and PYTHONOPTIMIZE")
     app(prog_name="paxoscope")
-
-
-def _import_from_here() -> None:
-    """Find a service of the user's own in the current folder, as `python -m` would.
-
-    The environment is for the processes of a Ray that is started here.
-    """
-    here = os.getcwd()
-    sys.path.insert(0, here)
-    paths = [here, os.environ.get("PYTHONPATH")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _show_version(wanted: bool) -> None:
@@ -128,14 +137,15 @@ def bench(  # noqa: PLR0917 # Options of a command are named by their users.
 ) -> None:
     """Measure what the protocols reach on this machine, without modelled limits."""
     from experiments import bench as benchmark
-    from experiments import toml
 
-    wanted = {"protocol": protocol, "clients": clients, "replicas": replicas}
-    narrowed = {**wanted, "duration_s": seconds}
-    settings = [
-        f"{key}={toml.write_value(value)}" for key, value in narrowed.items() if value is not None
-    ]
-    code = benchmark.run([*settings, *(overrides or [])], address=address, json_file=json_file)
+    options = {
+        "--protocol": ("protocol", protocol),
+        "--clients": ("clients", clients),
+        "--replicas": ("replicas", replicas),
+        "--seconds": ("duration_s", seconds),
+    }
+    given = {option: (key, value) for option, (key, value) in options.items() if value is not None}
+    code = benchmark.run(given, overrides or [], address=address, json_file=json_file)
     raise typer.Exit(code)
 
 

@@ -8,15 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.console import Display, points_table
-from experiments.errors import InputError
+from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
 from experiments.results import ResultsWriter
-from experiments.runner import RunFailed, is_finished, is_sound, missing, run_all
+from experiments.runner import is_finished, is_sound, missing, run_all
 from experiments.spec import Suite, load_suite
 from experiments.sweep import Run, expand
-
-EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 
 def run(
@@ -29,7 +26,8 @@ def run(
 ) -> int:
     """Run what is missing of a suite, show and report all of it; return the exit code.
 
-    Raises InputError where the suite or the folder cannot be used.
+    Raises InputError where the suite or the folder cannot be used, RunFailed where nothing can be
+    run, and KeyboardInterrupt, with advice, where the user broke off.
     """
     suite = load_suite(path_or_name, overrides)
     folder = out or Path("results") / suite.name
@@ -37,12 +35,8 @@ def run(
     with ResultsWriter(folder, suite) as results:
         try:
             _run_missing(suite, results, address, console)
-        except RunFailed as failure:
-            _complain(f"nothing can be run: {failure}")
-            return EXIT_FAILED
-        except KeyboardInterrupt:
-            _complain(_how_to_resume(suite, results))
-            return EXIT_INTERRUPTED
+        except KeyboardInterrupt as end:
+            raise type(end)(_how_to_resume(suite, results)) from end
         rows = results.rows()
     console.print(points_table(suite, rows))
     if with_report:
@@ -92,8 +86,4 @@ def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:
     runs, rows = expand(suite), results.rows()
     kept = sum(is_finished(rows.get(run.run_id)) for run in runs)
     command = shlex.join(["paxoscope", *sys.argv[1:]])
-    return f"interrupted; {kept} of {len(runs)} runs are kept; resume with: {command}"
-
-
-def _complain(line: str) -> None:
-    Console(stderr=True).print(f"paxoscope: {line}", style="red", markup=False, soft_wrap=True)
+    return f"{kept} of {len(runs)} runs are kept; resume with: {command}"

@@ -10,24 +10,33 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
+import grpc  # type: ignore[import-untyped] # No type information is published for it.
 import numpy as np
 import pandas as pd
 import ray
 import ray._private.worker as ray_worker
 from ray._private import ray_constants
+from ray._private.grpc_utils import init_grpc_channel
 
 from actors.cluster import Cluster, ClusterError, Measurements
 from actors.core.config import LoadConfig
 from actors.core.ids import Address
 from actors.host import BIN_S
 from actors.hosted import in_one_line
-from experiments.runner import Measured, RunFailed
+from experiments.errors import RunFailed, Terminated
+from experiments.runner import Measured
 from experiments.spec import RunConfig
 
 CONNECT_TIMEOUT_S = 5.0
 
 LOCAL_CPUS = 1024
 """Logical CPUs of a Ray started here: bookkeeping only, enough for any number of actors."""
+
+_RAY_METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+_RAY_CLIENT_METHOD = "/ray.rpc.RayletDriver/ClusterInfo"
+"""What Ray answers, at either of its kinds of address, to an empty request."""
+
+_NOT_RAY = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class LiveBackend:
@@ -41,10 +50,11 @@ class LiveBackend:
             _connect_quietly(self._address)
         except (ConnectionError, ValueError, RuntimeError) as error:
             where = self._address or "a local Ray"
-            raise RunFailed(f"cannot connect to {where}: {str(error).splitlines()[0]}") from error
+            raise RunFailed(f"cannot connect to {where}: {' '.join(str(error).split())}") from error
         except KeyboardInterrupt:
             _disconnect()
             raise
+        signal.signal(signal.SIGTERM, _terminate)  # After Ray, which has a handler that aborts.
         return self
 
     def __exit__(
@@ -88,7 +98,7 @@ def _connect_quietly(address: str | None) -> None:
         # Ray makes its workers give way to everything else on the machine: here they are measured.
         os.environ.setdefault("RAY_worker_niceness", "0")
         _keep_to_loopback()
-        with _ctrl_c_held_back():
+        with _ends_held_back():
             ray.init(address="local", num_cpus=LOCAL_CPUS, include_dashboard=False, **quiet)
     else:
         _check_reachable(address)
@@ -96,37 +106,48 @@ def _connect_quietly(address: str | None) -> None:
 
 
 def _disconnect() -> None:
-    with _ctrl_c_held_back():
+    with _ends_held_back():
         ray.shutdown()
 
 
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 @contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Hear Ctrl-C afterwards only: halfway, Ray would leave processes behind for a minute."""
-    pressed = False
-
-    def note(*_: object) -> None:
-        nonlocal pressed
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, note)
+def _ends_held_back() -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM afterwards only: halfway, Ray would leave processes for a minute."""
+    heard = []
+    before = {
+        each: signal.signal(each, lambda number, _: heard.append(number))
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if heard:
+        raise Terminated if heard[-1] == signal.SIGTERM else KeyboardInterrupt
 
 
 def _check_reachable(address: str) -> None:
-    """Raise ConnectionError where nobody listens: Ray itself would try for minutes."""
+    """Raise ConnectionError where nobody listens, or not Ray: Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # A name that Ray knows, such as "auto", or one that it rejects at once.
     try:
-        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
     except (OSError, OverflowError) as error:
         raise ConnectionError(f"nobody answers there: {in_one_line(error)}") from error
+    options = [("grpc.enable_http_proxy", 0)]  # As Ray does.
+    method = _RAY_CLIENT_METHOD if address.startswith("ray://") else _RAY_METHOD
+    with init_grpc_channel(f"{host}:{port}", options) as channel:
+        try:
+            channel.unary_unary(method)(b"", timeout=CONNECT_TIMEOUT_S, wait_for_ready=True)
+        except grpc.RpcError as error:
+            if error.code() in _NOT_RAY:
+                raise ConnectionError("what answers there is not Ray") from error
 
 
 def _keep_to_loopback() -> None:

@@ -12,7 +12,7 @@ is either there with all its tables or not there. A run is finished if its row s
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,6 +60,20 @@ CONFIGURATION_COLUMNS = tuple(
 )
 """How runs.parquet begins; measurements and provenance come after these."""
 
+_LATER_COLUMNS = (
+    *("completed", "retried", "cpu_us_per_request", "run_id", "started_at"),
+    *("cpu_model", "cores", "memory_bytes", "os", "commit"),
+)
+_TEXTS = {
+    *("suite", "protocol", "service", "accept_to", "placement", "outcome", "safety"),
+    *("run_id", "started_at", "cpu_model", "os", "commit"),
+}
+RUNS_COLUMNS: Mapping[str, type[float | str]] = {
+    key: str if key in _TEXTS else float
+    for key in (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS, *_LATER_COLUMNS)
+}
+"""The columns of runs.parquet that readers rely on; those of numbers may also be whole."""
+
 Row = dict[str, Any]
 
 
@@ -69,18 +83,29 @@ class ResultsError(InputError):
 
 def runs(folder: Path) -> pd.DataFrame:
     """Return the table of runs, one row each, at least one; raises ResultsError."""
-    if not _runs_path(folder).is_file():
+    if not os.path.isfile(_runs_path(folder)):
         raise ResultsError(f"{folder}: no results here (no {_runs_path(folder).name})")
     table: pd.DataFrame = _read(_runs_path(folder)).to_pandas()
-    missing = [
-        key for key in (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS, "run_id") if key not in table
-    ]
-    if missing:
-        reason = f"not a table of runs: lacks the column {missing[0]}"
-        raise ResultsError(f"{_runs_path(folder)}: {reason}")
+    wrong = next(_wrong_columns(table), None)
+    if wrong:
+        raise ResultsError(f"{_runs_path(folder)}: {wrong}")
     if table.empty:
         raise ResultsError(f"{folder}: no results here yet")
     return table
+
+
+def _wrong_columns(table: pd.DataFrame) -> Iterator[str]:
+    """Say of each column that readers rely on what is wrong with it."""
+    for key, kind in RUNS_COLUMNS.items():
+        if key not in table:
+            # The first columns and run_id have always been there.
+            is_ours = key not in FIRST_COLUMNS and "run_id" in table
+            what = "written by another version" if is_ours else "not a table of runs"
+            yield f"{what}: lacks the column {key}"
+        elif kind is str and not pd.api.types.is_string_dtype(table[key]):
+            yield f"not a table of runs: the column {key} must hold text"
+        elif kind is float and not pd.api.types.is_numeric_dtype(table[key]):
+            yield f"not a table of runs: the column {key} must hold numbers"
 
 
 def timeline(folder: Path) -> pd.DataFrame:
@@ -192,7 +217,7 @@ class ResultsWriter:
             raise ResultsError(f"{self._folder}: {reason}")
         if _runs_path(self._folder).is_file():
             self._rows = self._read_rows()
-        _replace_bytes(suite_path, self._suite.to_toml().encode())
+        replace_file(suite_path, self._suite.to_toml().encode())
         for name in TABLES:
             (self._folder / name).mkdir(exist_ok=True)
 
@@ -216,10 +241,10 @@ class ResultsWriter:
 def _replace(path: Path, table: pd.DataFrame) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink)
-    _replace_bytes(path, sink.getvalue().to_pybytes())
+    replace_file(path, sink.getvalue().to_pybytes())
 
 
-def _replace_bytes(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that, whatever stops us, its name stands for all of the old or the new."""
     fresh = path.with_name(f"{path.name}.new")
     with fresh.open("wb") as file:

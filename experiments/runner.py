@@ -16,6 +16,7 @@ import msgspec
 import pandas as pd
 
 from experiments import environment, summarise
+from experiments.errors import RunFailed
 from experiments.results import (
     CONFIGURATION_COLUMNS,
     FIRST_COLUMNS,
@@ -52,10 +53,6 @@ class Measured(NamedTuple):
     def tables(self) -> dict[str, pd.DataFrame]:
         """The three tables by name."""
         return {name: getattr(self, name) for name in TABLES}
-
-
-class RunFailed(Exception):  # noqa: N818 # Part of a sweep's life, not an error of the program.
-    """A run could not be done; the message says why."""
 
 
 class Backend(Protocol):

@@ -8,16 +8,17 @@ where the wrong value stands, what it is, and what would be right.
 
 import itertools
 import math
+import os
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from actors.core.columns import HEADER_BYTES, ROW_BYTES
 from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
 from actors.services.registry import all_kinds, find
@@ -82,11 +83,15 @@ class SuiteError(InputError):
     """A suite cannot be read or makes no sense; the message says why in one line."""
 
 
-def load_suite(path_or_name: str, overrides: Sequence[str] = ()) -> Suite:
-    """Read a shipped suite by its name, or any by its path, and put `overrides` over it.
+def load_suite(
+    path_or_name: str,
+    overrides: Sequence[str] = (),
+    options: Mapping[str, tuple[str, Any]] = MappingProxyType({}),
+) -> Suite:
+    """Read a shipped suite by its name, or any by its path; put options and overrides over it.
 
-    An override is `key=value` with a TOML value; a bare word is a string, a list makes an axis.
-    Raises SuiteError.
+    An override is `key=value` with a TOML value; a bare word is a string, a list makes an axis. An
+    option is a key and its value, under the name by which the user knows it. Raises SuiteError.
     """
     path = _find(path_or_name)
     draft = _Draft(path)
@@ -94,6 +99,8 @@ def load_suite(path_or_name: str, overrides: Sequence[str] = ()) -> Suite:
         draft.read(toml.read(path))
     except toml.TomlError as error:
         raise SuiteError(str(error)) from error
+    for option, (key, value) in options.items():
+        draft.put(key, _Setting(option, value))
     for override in overrides:
         draft.override(override)
     return draft.finish()
@@ -110,7 +117,7 @@ def _find(path_or_name: str) -> Path:
     if path_or_name in shipped:
         return shipped[path_or_name]
     path = Path(path_or_name)
-    if path.suffix == ".toml" or len(path.parts) > 1 or path.is_file():
+    if path.suffix == ".toml" or len(path.parts) > 1 or os.path.isfile(path):
         return path
     parts = [
         f"{path_or_name}: no such suite",
@@ -142,7 +149,7 @@ class _Draft:
 
     def read(self, document: Mapping[str, Any]) -> None:
         for key, value in document.items():
-            setting = _Setting(f"{self._path}: {key}", value)
+            setting = _Setting(f"{self._path}: {_printable(key)}", value)
             if key in ("base", "axes"):
                 if not isinstance(value, dict):
                     raise setting.wrong(f"must be a table: [{key}]")
@@ -151,9 +158,9 @@ class _Draft:
             else:
                 self._about[key] = _checked(Suite, key, setting)
         for key, value in document.get("base", {}).items():
-            self._set(key, _Setting(f"{self._path}: base.{key}", value))
+            self._set(key, _Setting(f"{self._path}: base.{_printable(key)}", value))
         for key, values in document.get("axes", {}).items():
-            setting = _Setting(f"{self._path}: axes.{key}", values)
+            setting = _Setting(f"{self._path}: axes.{_printable(key)}", values)
             if key in self._settings:
                 raise setting.wrong("also under [base]; keep one of them")
             if not isinstance(values, list):
@@ -164,11 +171,14 @@ class _Draft:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise SuiteError(f"--set {text}: must be key=value")
+            raise SuiteError(f"--set {_printable(text)}: must be key=value")
         try:
-            setting = _Setting(f"--set {key}", toml.parse_value(value))
+            setting = _Setting(f"--set {_printable(key)}", toml.parse_value(value))
         except toml.TomlError as error:
-            raise SuiteError(f"--set {text}: {error}") from error
+            raise SuiteError(f"--set {_printable(text)}: {error}") from error
+        self.put(key, setting)
+
+    def put(self, key: str, setting: _Setting) -> None:
         if key == "repeats":
             self._about[key] = _checked(Suite, key, setting)
         elif isinstance(setting.value, list):
@@ -229,12 +239,12 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
     for key in ("batch_bytes_max", "dissemination_batch_bytes_max"):
         if getattr(config, key) > room:
             yield key, f"must be at most {room} ({limit})"
-    if config.window * config.batch_bytes_max > room:
-        most = room // config.batch_bytes_max
+    # One request larger than a batch makes a batch of its own; kv may send its payload twice.
+    value_bytes_max = max(config.batch_bytes_max, 2 * config.request_bytes + ENVELOPE_BYTES)
+    if config.window * value_bytes_max > room:
+        most = room // value_bytes_max
         reason = f"a new leader learns a whole window of batches in one frame: {limit}"
         yield "window", f"must be at most {most} ({reason})"
-    if config.request_bytes > room - HEADER_BYTES - ROW_BYTES:
-        yield "request_bytes", f"must be at most {room - HEADER_BYTES - ROW_BYTES} ({limit})"
     if config.queue_bytes_max < config.frame_bytes_max:
         yield "queue_bytes_max", f"must be at least frame_bytes_max = {config.frame_bytes_max}"
     if config.suspect_timeout_ms <= config.heartbeat_interval_ms:
@@ -250,13 +260,17 @@ _FIELDS: dict[type, dict[str, Any]] = {
     struct: typing.get_type_hints(struct, include_extras=True) for struct in (RunConfig, Suite)
 }
 
+_WHERE_LISTED: dict[type, str] = {
+    RunConfig: "docs/protocols.md lists all settings",
+    Suite: "known are name, description, repeats, base and axes",
+}
+
 
 def _checked(struct: type, key: str, setting: _Setting) -> Any:
     """Return the value as the type of the struct's field `key`; raises SuiteError."""
     hints = _FIELDS[struct]
     if key not in hints:
-        known = f"known are {_listed(hints, 'and')}"
-        raise setting.wrong(f"unknown key; {_suggestion(key, hints) or known}")
+        raise setting.wrong(f"unknown key; {_suggestion(key, hints) or _WHERE_LISTED[struct]}")
     try:
         value = msgspec.convert(setting.value, hints[key])
     except msgspec.ValidationError as error:
@@ -299,13 +313,17 @@ def _one_of(wrong: str, known: Iterable[str]) -> str:
 
 
 def _suggestion(wrong: str, known: Iterable[str]) -> str:
-    close = get_close_matches(wrong, list(known), n=1)
+    close = get_close_matches(wrong.lower(), list(known), n=1)
     return f"did you mean {close[0]}?" if close else ""
 
 
 def _listed(names: Iterable[str], word: str = "or") -> str:
     *some, last = names
     return f"{', '.join(some)} {word} {last}" if some else last
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from experiments.errors import InputError
 
-_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
 
 class TomlError(InputError):
@@ -19,7 +19,7 @@ class TomlError(InputError):
 def read(path: Path) -> dict[str, Any]:
     """Read the TOML file at `path`; raises TomlError, also where it cannot be read."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _parse(path.read_text(encoding="utf-8-sig"))  # Some editors begin with a mark.
     except OSError as error:
         raise TomlError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -35,7 +35,7 @@ def parse_value(text: str) -> Any:
     """
     text = text.strip()
     try:
-        document = tomllib.loads(f"value = {text}")
+        document = _parse(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return _parse_bare(text)
     if len(document) > 1:
@@ -43,10 +43,17 @@ def parse_value(text: str) -> Any:
     return document["value"]
 
 
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError("nested too deeply") from error
+
+
 def _parse_bare(text: str) -> Any:
     if _BARE_WORD.fullmatch(text):
         return text
-    if text.startswith("[") and text.endswith("]"):
+    if text.startswith("[") and text.endswith("]") and "[" not in text[1:]:
         return [parse_value(item) for item in text[1:-1].split(",") if item.strip()]
     raise TomlError("not a TOML value")
 

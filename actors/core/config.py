@@ -118,14 +118,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.replicas // 2 + 1
 
     @property
-    def accept_ahead_max(self) -> int:
-        """How far beyond its first undecided instance a replica accepts.
-
-        What it has accepted there goes into one PrepareOk, which must fit a frame.
-        """
-        return max(self.window, self.frame_bytes_max // 2 // self.batch_bytes_max)
-
-    @property
     def stable_holders(self) -> int:
         """Replicas that must hold a payload before its id may be ordered: f + 1."""
         return (self.replicas - 1) // 2 + 1

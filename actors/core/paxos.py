@@ -8,8 +8,8 @@ Rules (Multi-Paxos as both Java systems have it; design page "Multi-Paxos orderi
 - A PrepareOk speaks for the instances from its `undecided` on. A candidate first catches up until a
   majority of its promises speaks for all that it does not know decided; of that it re-proposes what
   was accepted in the highest view, fills gaps with the no-op, and only then opens new instances.
-- A replica that lags by more than `accept_ahead_max` instances accepts no further ones, so that a
-  PrepareOk is bounded.
+- A replica that lags so far that what it has accepted might outgrow one PrepareOk accepts no more
+  until it has caught up.
 - A Propose carries its leader's own vote. Replicas accept to all (`accept_to = "all"`) and each
   decides on a majority, or to the leader alone, which tells the others the first undecided
   instance: at once in a Decide, or on the next Propose or Alive.
@@ -28,6 +28,9 @@ NO_OP = b""
 
 RETRANSMIT = "retransmit"
 
+ACCEPTED_BYTES = 64
+"""Ample room for what a PrepareOk says of an instance beside its value."""
+
 
 class Paxos:
     """One replica's part in ordering: acceptor, learner and, in its own views, leader."""
@@ -43,7 +46,8 @@ class Paxos:
         self._replicas = config.replicas
         self._majority = config.majority
         self._window = config.window
-        self._ahead_max = config.accept_ahead_max
+        self._ahead_bytes_max = config.frame_bytes_max // 2
+        self._value_bytes_max = 0  # The largest seen.
         self._log = log
         self._out = out
         self._others = tuple(Address("replica", i) for i in range(config.replicas) if i != me)
@@ -170,7 +174,7 @@ class Paxos:
             return  # A newer leader exists; its Prepare or Alive informs the sender.
         self._require_leader(sender, message.view)
         self._enter(message.view)
-        if message.instance >= self._log.undecided + self._ahead_max:
+        if message.instance >= self._log.undecided + self._ahead_max(message.value):
             return  # Too far behind to help: catch-up is under way.
         if message.instance >= self._log.start:
             self._log.entry(message.instance).accept(message.view, message.value)
@@ -181,6 +185,12 @@ class Paxos:
             self._out.send(Address("replica", sender), accept)
         self._record_votes(message.instance, message.view, (sender, self._me), now)
         self.learn_decided_below(message.view, message.undecided)
+
+    def _ahead_max(self, value: bytes) -> int:
+        """Return how many instances beyond the first undecided one fit a PrepareOk."""
+        self._value_bytes_max = max(self._value_bytes_max, len(value))
+        fitting = self._ahead_bytes_max // (self._value_bytes_max + ACCEPTED_BYTES)
+        return max(self._window, fitting)
 
     def on_accept(self, sender: ReplicaId, message: Accept, now: float) -> None:
         """Phase 2b: count the vote."""

@@ -1,11 +1,13 @@
 """Finds the services: every module of this package that defines `SERVICE`, or one named in full.
 
 To add a service, add one file to this package that defines a `SERVICE`, or name one of your own
-as `my_package.module:SERVICE`.
+as `my_package.module:SERVICE`; the current folder is looked through last.
 """
 
 import importlib
+import os
 import pkgutil
+import sys
 from collections.abc import Callable
 
 import msgspec
@@ -56,10 +58,13 @@ def all_kinds() -> dict[str, ServiceKind]:
 
 
 def _imported(name: str) -> ServiceKind:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # Last: a file there must not stand in for anyone's module.
     try:
         kind = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise LookupError(f"no service {name!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # Whatever a module of the user's own may do.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise LookupError(f"no service {name!r}: {reason}") from error
     if not isinstance(kind, ServiceKind):
         raise LookupError(f"no service {name!r}: that is a {type(kind).__name__}")
     return kind

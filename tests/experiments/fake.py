@@ -23,7 +23,10 @@ def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Meas
     ]
     latency = [(0, each, 500, completed) for each in bins]
     counters = [
-        (f"replica-{host}", "replica", host, each, (each + 1) * BIN_S, 0.05, int(host == 0))
+        (
+            *(f"replica-{host}", "replica", host, each, (each + 1) * BIN_S),
+            *(0.05, int(host == 0), 100e6 + each * 1e6),
+        )
         for each in bins
         for host in range(config.replicas)
     ]
@@ -32,7 +35,7 @@ def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Meas
         safety,
         pd.DataFrame(timeline, columns=list(TIMELINE_COLUMNS)),
         pd.DataFrame(latency, columns=list(LATENCY_COLUMNS)),
-        pd.DataFrame(counters, columns=[*COUNTERS_COLUMNS, "cpu_s", "leads"]),
+        pd.DataFrame(counters, columns=[*COUNTERS_COLUMNS, "cpu_s", "leads", "rss_bytes"]),
     )
 
 

@@ -1,4 +1,6 @@
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +11,9 @@ from typer.testing import CliRunner, Result
 
 from experiments import results
 from experiments.cli import app
+from experiments.errors import RunFailed, Terminated
 from experiments.results import ResultsWriter
-from experiments.runner import Measured, RunFailed
+from experiments.runner import Measured
 from experiments.spec import RunConfig, Suite
 from tests.experiments.fake import FakeBackend, measured
 
@@ -143,22 +146,30 @@ def test_a_backend_that_cannot_start_is_told_in_one_line(
     assert result.exit_code == 1
 
 
-def test_an_interrupted_sweep_says_how_to_resume(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("end", "word", "code"),
+    [(KeyboardInterrupt, "interrupted", 130), (Terminated, "terminated", 143)],
+)
+def test_a_sweep_that_is_broken_off_says_how_to_resume(
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+    end: type[BaseException],
+    word: str,
+    code: int,
 ) -> None:
     def interrupt_third(config: RunConfig) -> Measured:
         if len(bench.backends[0].ran) == 3:
-            raise KeyboardInterrupt
+            raise end
         return measured(config)
 
     monkeypatch.setattr(sys, "argv", ["paxoscope", "run", "x.toml", "--set", "clients=[1, 9]"])
     bench.behave = interrupt_third
     result = bench.run()
     assert result.stderr == (
-        "paxoscope: interrupted; 2 of 4 runs are kept; "
+        f"paxoscope: {word}; 2 of 4 runs are kept; "
         "resume with: paxoscope run x.toml --set 'clients=[1, 9]'\n"
     )
-    assert result.exit_code == 130
+    assert result.exit_code == code
     assert not bench.backends[0].is_open
     bench.behave = measured
     assert bench.run().exit_code == 0
@@ -259,8 +270,6 @@ def test_the_version_is_shown() -> None:
 
 @pytest.mark.parametrize("argument", ["--help", "list"])
 def test_what_is_quick_to_show_imports_nothing_slow(argument: str) -> None:
-    import subprocess
-
     program = (
         "import sys; from experiments.cli import app\n"
         "try: app([sys.argv[1]])\n"
@@ -268,3 +277,13 @@ def test_what_is_quick_to_show_imports_nothing_slow(argument: str) -> None:
         "assert not {'pandas', 'plotly', 'ray'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, argument], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("how", [["-O"], []])
+def test_python_without_assertions_is_refused(how: list[str]) -> None:
+    """They guard invariants: a run without them might be wrong and look right."""
+    environment = os.environ | ({} if how else {"PYTHONOPTIMIZE": "1"})
+    command = [sys.executable, *how, "-m", "experiments", "list"]
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    line = "paxoscope: needs Python's assertions: run it without -O and PYTHONOPTIMIZE"
+    assert (ended.stderr, ended.stdout, ended.returncode) == (f"{line}\n", "", 2)

@@ -4,8 +4,13 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,9 +19,10 @@ import pytest
 import ray
 
 from experiments import results, summarise
+from experiments.errors import RunFailed
 from experiments.live import LiveBackend
 from experiments.results import FIRST_COLUMNS, TABLES, ResultsWriter
-from experiments.runner import Measured, RunFailed, run_all
+from experiments.runner import Measured, run_all
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import expand
 from tests.actors.on_ray import PATIENCE_S, assert_nothing_is_left
@@ -141,9 +147,12 @@ class Ended(NamedTuple):
 class Command:
     """`paxoscope` in a process group of its own, as in a terminal."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(
+        self, *arguments: str, program: Sequence[str] = (), folder: Path | None = None
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments", *arguments],
+            [*(program or (sys.executable, "-m", "experiments")), *arguments],
+            cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -169,6 +178,10 @@ class Command:
         """Do what a terminal does."""
         os.killpg(self._process.pid, signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Do what a system does that wants the command to end."""
+        self._process.terminate()
+
     def ended(self) -> Ended:
         out, err = self._process.communicate(timeout=3 * PATIENCE_S)
         return Ended(self._process.returncode, "".join([*self._lines, out]), err)
@@ -181,8 +194,8 @@ class Command:
             self._process.communicate()
 
 
-def _run(*arguments: str) -> Ended:
-    command = Command(*arguments)
+def _run(*arguments: str, program: Sequence[str] = (), folder: Path | None = None) -> Ended:
+    command = Command(*arguments, program=program, folder=folder)
     try:
         return command.ended()
     finally:
@@ -219,16 +232,22 @@ def _assert_no_chatter(ended: Ended) -> None:
     assert not re.search(r"\bray\b|raylet|pid=|Traceback|Warning", ended.out, re.IGNORECASE)
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_next_run_does_the_rest(suite: Path, out: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "word", "code"),
+    [(Command.press_ctrl_c, "interrupted", 130), (Command.terminate, "terminated", 143)],
+)
+def test_what_is_done_is_kept_and_the_next_run_does_the_rest(
+    suite: Path, out: Path, end: Callable[[Command], None], word: str, code: int
+) -> None:
     interrupted = Command("run", str(suite), "--out", str(out))
     try:
         interrupted.read_until("[1/2] ")
         family = interrupted.family()
-        interrupted.press_ctrl_c()
+        end(interrupted)
         ended = interrupted.ended()
     finally:
         interrupted.kill()
-    assert ended.code == 130
+    assert (ended.code, ended.err[: ended.err.index(";")]) == (code, f"paxoscope: {word}")
     assert "of 2 runs are kept; resume with: paxoscope run" in ended.err
     assert len(ended.err.splitlines()) == 1
     assert len(family) > 5  # Ray was there.
@@ -310,3 +329,61 @@ def test_an_address_that_makes_no_sense_is_told_in_one_line(suite: Path, out: Pa
     reason = "cannot connect to nonsense: Invalid address format: nonsense"
     assert ended.err == f"paxoscope: nothing can be run: {reason}\n"
     assert ended.code == 1
+
+
+@contextmanager
+def _listening(answer: bytes) -> Iterator[int]:
+    """Listen on a free port, yield it, and give whoever connects this answer."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(answer)
+            self.request.recv(1 << 16)
+            self.request.recv(1 << 16)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_an_address_of_something_else_is_told_in_one_line(
+    suite: Path, out: Path, scheme: str, answer: bytes
+) -> None:
+    with _listening(answer) as port:
+        address = f"{scheme}127.0.0.1:{port}"
+        ended = _run("run", str(suite), "--out", str(out), "--address", address)
+    reason = f"cannot connect to {address}: what answers there is not Ray"
+    assert ended.err == f"paxoscope: nothing can be run: {reason}\n"
+    assert ended.code == 1
+
+
+@pytest.mark.timeout(30)
+def test_an_address_of_another_protocol_is_told_in_full(suite: Path, out: Path) -> None:
+    ended = _run("run", str(suite), "--out", str(out), "--address", "http://x")
+    assert ended.err.startswith("paxoscope: nothing can be run: cannot connect to http://x: ")
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.rstrip()[-1] not in ":("
+    assert ended.code == 1
+
+
+OWN = """
+from actors.services.null import NullService, NullWorkload
+from actors.services.registry import ServiceKind
+
+SERVICE = ServiceKind(name="own", description="", service=NullService, workload=NullWorkload)
+"""
+
+
+def test_a_service_in_the_current_folder_runs(suite: Path, out: Path, tmp_path: Path) -> None:
+    (tmp_path / "own_by_test.py").write_text(OWN)
+    command = Path(sysconfig.get_path("scripts")) / "paxoscope"
+    options = ("--out", str(out), "--set", "service=own_by_test:SERVICE")
+    ended = _run("run", str(suite), *options, program=[str(command)], folder=tmp_path)
+    assert ended.code == 0, ended
+    _assert_no_chatter(ended)
+    assert set(results.runs(out)["safety"]) == {"ok"}

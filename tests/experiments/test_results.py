@@ -6,8 +6,7 @@ import pytest
 
 from experiments import results
 from experiments.results import (
-    CONFIGURATION_COLUMNS,
-    FIRST_COLUMNS,
+    RUNS_COLUMNS,
     TABLES,
     ResultsError,
     ResultsWriter,
@@ -26,9 +25,10 @@ READERS = {
 
 
 def _row(run_id: str, **values: object) -> Row:
-    columns = dict.fromkeys((*FIRST_COLUMNS, *CONFIGURATION_COLUMNS), 1.0)
+    kinds = RUNS_COLUMNS.items()
+    row: Row = {key: "x" if kind is str else 1.0 for key, kind in kinds}
     texts = {"suite": "s", "outcome": "ok", "safety": "ok", "run_id": run_id}
-    return columns | texts | values
+    return row | texts | values
 
 
 def _record(folder: Path, *run_ids: str) -> None:
@@ -205,3 +205,37 @@ def test_a_table_of_something_else_is_told(tmp_path: Path) -> None:
     with pytest.raises(ResultsError) as refusal:
         results.runs(tmp_path)
     assert str(refusal.value) == f"{path}: not a table of runs: lacks the column protocol"
+
+
+def _refusal(folder: Path, table: pd.DataFrame) -> str:
+    """Return what both a reader and a writer say of a folder with this table of runs."""
+    path = folder / "runs.parquet"
+    table.to_parquet(path)
+    with pytest.raises(ResultsError) as refusal:
+        results.runs(folder)
+    assert _message(folder) == str(refusal.value)
+    return str(refusal.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.parametrize("key", ["window", "cpu_us_per_request", "started_at", "cores", "commit"])
+def test_results_of_another_version_are_told(tmp_path: Path, key: str) -> None:
+    _record(tmp_path, "a")
+    table = results.runs(tmp_path).drop(columns=key)
+    assert _refusal(tmp_path, table) == f"written by another version: lacks the column {key}"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "right"),
+    [
+        ("throughput_rps", "1e6", "numbers"),
+        ("clients", "many", "numbers"),
+        ("protocol", 1, "text"),
+        ("started_at", 1.5, "text"),
+    ],
+)
+def test_a_column_of_another_type_is_told(
+    tmp_path: Path, key: str, value: object, right: str
+) -> None:
+    _record(tmp_path, "a")
+    table = results.runs(tmp_path).assign(**{key: value})
+    assert _refusal(tmp_path, table) == f"not a table of runs: the column {key} must hold {right}"

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from experiments import results
+from experiments.errors import RunFailed
 from experiments.results import CONFIGURATION_COLUMNS, FIRST_COLUMNS, ResultsWriter, Row
-from experiments.runner import Measured, RunFailed, missing, run_all
+from experiments.runner import Measured, missing, run_all
 from experiments.spec import RunConfig, Suite
 from experiments.sweep import Run, expand
 from tests.experiments.fake import REQUESTS_PER_CLIENT_AND_BIN, FakeBackend, measured

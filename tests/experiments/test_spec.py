@@ -119,12 +119,26 @@ FILE_ERRORS = {
     '[base]\nprotocol = "jpaxo"': (
         'base.protocol = "jpaxo": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
     ),
+    '[base]\nprotocol = "JPaxos"': (
+        'base.protocol = "JPaxos": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
+    ),
+    "[base]\nCLIENTS = 3": "base.CLIENTS = 3: unknown key; did you mean clients?",
+    "[base]\nxyz = 3": "base.xyz = 3: unknown key; docs/protocols.md lists all settings",
+    '[base]\n"two\\nlines" = 3': (
+        "base.'two\\nlines' = 3: unknown key; docs/protocols.md lists all settings"
+    ),
+    '"two\\nlines" = 3': (
+        "'two\\nlines' = 3: unknown key; known are name, description, repeats, base and axes"
+    ),
+    f"[base]\nseed = {'[' * 5000}": "not valid TOML: nested too deeply",
+    f"[base]\nseed = {'{a = ' * 2000}1{'}' * 2000}": "not valid TOML: nested too deeply",
     "[base]\nprotocol = 1": "base.protocol = 1: must be text in quotes",
     '[base]\nservice = "nul"': (
         'base.service = "nul": must be kv, null or module:NAME; did you mean null?'
     ),
     '[base]\nservice = "nowhere:S"': (
-        "base.service = \"nowhere:S\": no service 'nowhere:S': No module named 'nowhere'"
+        "base.service = \"nowhere:S\": no service 'nowhere:S': "
+        "ModuleNotFoundError: No module named 'nowhere'"
     ),
     "[base]\nwindow = 0": "base.window = 0: must be a whole number from 1 to 1_024",
     "[base]\nwindow = 1024": (
@@ -140,18 +154,12 @@ FILE_ERRORS = {
     "[base]\nclients = 3\nfleets = 4": (
         "base.clients = 3: must be at least the number of fleets = 4"
     ),
-    "[base]\nbatch_bytes_max = 70000\nframe_bytes_max = 65536": (
-        "base.batch_bytes_max = 70000: must be at most 61440 "
-        "(frame_bytes_max = 65536 less 4096 for the envelope)"
+    "[base]\nbatch_bytes_max = 5000000\nframe_bytes_max = 4194304": (
+        "base.batch_bytes_max = 5000000: must be at most 4190208 "
+        "(frame_bytes_max = 4194304 less 4096 for the envelope)"
     ),
-    "[base]\nframe_bytes_max = 65536": (
-        "batch_bytes_max (not set) = 65507: must be at most 61440 "
-        "(frame_bytes_max = 65536 less 4096 for the envelope)"
-    ),
-    "[base]\nrequest_bytes = 100000\nframe_bytes_max = 100000\nbatch_bytes_max = 1000\n"
-    "dissemination_batch_bytes_max = 1000": (
-        "base.request_bytes = 100000: must be at most 95888 "
-        "(frame_bytes_max = 100000 less 4096 for the envelope)"
+    "[base]\nframe_bytes_max = 134217728": (
+        "queue_bytes_max (not set) = 67108864: must be at least frame_bytes_max = 134217728"
     ),
     "[base]\nqueue_bytes_max = 100000": (
         "base.queue_bytes_max = 100000: must be at least frame_bytes_max = 16777216"
@@ -200,6 +208,12 @@ OVERRIDE_ERRORS = {
     "clinets=1": "--set clinets = 1: unknown key; did you mean clients?",
     "clients": "--set clients: must be key=value",
     "clients=two words": "--set clients=two words: not a TOML value",
+    "CLIENTS=3": "--set CLIENTS = 3: unknown key; did you mean clients?",
+    "xyz=3": "--set xyz = 3: unknown key; docs/protocols.md lists all settings",
+    "two\nlines=3": "--set 'two\\nlines' = 3: unknown key; docs/protocols.md lists all settings",
+    "clients=[1\n2 3]": "--set 'clients=[1\\n2 3]': not a TOML value",
+    "clients" * 50: f"--set {'clients' * 50}: must be key=value",
+    f"seed={'[' * 3000}{']' * 3000}": f"--set seed={'[' * 3000}{']' * 3000}: not a TOML value",
     "repeats=none": '--set repeats = "none": must be a whole number from 1 to 1_000',
 }
 
@@ -226,3 +240,30 @@ def test_a_missing_file_is_told() -> None:
     with pytest.raises(SuiteError) as refusal:
         load_suite("nowhere/x.toml")
     assert str(refusal.value) == "nowhere/x.toml: cannot be read: No such file or directory"
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(SUITE, encoding="utf-8-sig")
+    assert load_suite(str(path)) == load_suite(_write(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"), [("", "no such suite; shipped"), (".toml", "cannot be read: File name")]
+)
+def test_a_name_that_is_too_long_for_a_file_is_told(ending: str, reason: str) -> None:
+    with pytest.raises(SuiteError) as refusal:
+        load_suite(f"{'x' * 300}{ending}")
+    assert str(refusal.value).startswith(f"{'x' * 300}{ending}: {reason}")
+
+
+@pytest.mark.parametrize("depth", [50, 300, 400, 450, 480])
+def test_a_value_that_is_nested_is_told(tmp_path: Path, depth: int) -> None:
+    path = _write(tmp_path, f"[base]\nseed = {'[' * depth}{']' * depth}")
+    with pytest.raises(SuiteError):
+        load_suite(path)
+
+
+def test_a_service_of_ones_own_needs_no_quotes(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["service=actors.services.kv:SERVICE"])
+    assert suite.base["service"] == "actors.services.kv:SERVICE"

@@ -35,6 +35,7 @@ def test_scalars_are_written_before_tables() -> None:
         ('"two words"', "two words"),
         ("spaxos", "spaxos"),
         ("my_package.module", "my_package.module"),
+        ("my_package.module:SERVICE", "my_package.module:SERVICE"),
         ("[1, 2]", [1, 2]),
         ("[jpaxos, spaxos]", ["jpaxos", "spaxos"]),
         ("[]", []),

@@ -18,7 +18,7 @@ from actors.core.messages import (
     PrepareOk,
     Propose,
 )
-from actors.core.paxos import NO_OP, RETRANSMIT
+from actors.core.paxos import ACCEPTED_BYTES, NO_OP, RETRANSMIT
 from tests.actors.core.wired import Envelope, OrderingCluster, replica
 
 R0, R1, R2, R3, R4 = map(replica, range(5))
@@ -34,10 +34,11 @@ def cluster(
 def test_a_replica_that_lags_too_far_accepts_nothing_beyond() -> None:
     """Else what it tells a candidate would outgrow a frame."""
     nodes = cluster(3, window=2)
-    ahead_max = Config(window=2).accept_ahead_max
-    nodes.give(R0, R1, Propose(0, ahead_max - 1, b"near", 0), Propose(0, ahead_max, b"far", 0))
+    value = bytes(1 << 20)
+    fitting = Config().frame_bytes_max // 2 // (len(value) + ACCEPTED_BYTES)
+    nodes.give(R0, R1, *(Propose(0, fitting + beyond, value, 0) for beyond in (-1, 0)))
     votes = [envelope.message for envelope in nodes.on_wire(Accept, sender=R1, to=R0)]
-    assert votes == [Accept(0, ahead_max - 1)]
+    assert votes == [Accept(0, fitting - 1)]
 
 
 # --- Phase 2 ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A service is found by name in its package, or anywhere by its full name."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,43 @@ def test_a_service_may_live_in_any_module(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_full_name_that_leads_nowhere_is_a_lookup_error(name: str) -> None:
     with pytest.raises(LookupError, match=name):
         registry.find(name)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+        ("def", "SyntaxError: invalid syntax (raises_by_test.py, line 1)"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_a_lookup_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, reason: str
+) -> None:
+    (tmp_path / "raises_by_test.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LookupError) as refusal:
+        registry.find("raises_by_test:SERVICE")
+    assert str(refusal.value) == f"no service 'raises_by_test:SERVICE': {reason}"
+
+
+def test_a_service_may_live_in_the_current_folder_and_shadows_nothing_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here_by_test.py").write_text(
+        f"import this_is_elsewhere\n{ONE_FILE.format(name='here')}"
+    )
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "this_is_elsewhere.py").touch()
+    (tmp_path / "this_is_elsewhere.py").write_text("raise AssertionError('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(elsewhere)])
+    before = list(sys.path)
+    registry.find("kv")
+    assert sys.path == before
+    assert registry.find("here_by_test:SERVICE").name == "here"
+    assert registry.find("here_by_test:SERVICE").name == "here"
+    assert sys.path == [*before, str(tmp_path)]
