@@ -188,7 +188,8 @@ def test_ctrl_c_in_a_run_leaves_nothing_behind(live: LiveBackend) -> None:
 def test_a_cluster_that_cannot_start_says_why_and_leaves_nothing_behind(live: LiveBackend) -> None:
     with pytest.raises(ClusterError) as raised:
         Cluster(LoadConfig(replicas=1, service="nowhere:SERVICE")).__enter__()
-    reason = "LookupError: no service 'nowhere:SERVICE': No module named 'nowhere'"
+    missing = "ModuleNotFoundError: No module named 'nowhere'"
+    reason = f"LookupError: no service 'nowhere:SERVICE': {missing}"
     assert str(raised.value).endswith(f"-0 died: {reason}")
     assert_nothing_is_left()
 
