@@ -1,7 +1,6 @@
 """What a sweep shows on the terminal: its progress, a line a run, and a table of its points."""
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -52,12 +51,7 @@ class Display:
         self._task = self._progress.add_task("", total=self._runs)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def started(self, run: Run) -> None:

@@ -7,7 +7,6 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any, Self
 
 import grpc  # type: ignore[import-untyped] # No type information is published for it.
@@ -57,12 +56,7 @@ class LiveBackend:
         signal.signal(signal.SIGTERM, _terminate)  # After Ray, which has a handler that aborts.
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         _disconnect()
 
     def run(self, config: RunConfig) -> Measured:

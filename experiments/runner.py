@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 import msgspec
@@ -61,12 +60,7 @@ class Backend(Protocol):
     def __enter__(self) -> Self:
         """Get ready; raises RunFailed where no run could be done."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop everything that was started."""
 
     def run(self, config: RunConfig) -> Measured:

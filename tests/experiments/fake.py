@@ -1,7 +1,6 @@
 """A backend that needs no cluster: what it measures follows from the configuration alone."""
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 import pandas as pd
@@ -51,12 +50,7 @@ class FakeBackend:
         self.is_open = True
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.is_open = False
 
     def run(self, config: RunConfig) -> Measured:
