@@ -126,22 +126,22 @@ class Dissemination:
         With `ride`, no ack waits: something else goes to all, or nothing will for a while.
         """
         if self._tell_coordinator:
-            self.report()
+            self._report()
         if self._ack_since is None or not self._others:
             return
         due_at = self._ack_since + self._ack_delay_s
         if ride or now >= due_at:
-            self.acknowledge()
+            self._acknowledge()
         elif not self._ack_timer_set:
             self._ack_timer_set = True
             self._out.set_timer(ACK, due_at)
 
-    def acknowledge(self) -> None:
+    def _acknowledge(self) -> None:
         """Tell every other replica what is held here."""
         self._ack_since = None
         self._out.broadcast(self._others, Ack(list(self._held[self._me])))
 
-    def report(self) -> None:
+    def _report(self) -> None:
         """Tell this host's coordinator which replicas hold its batches."""
         self._tell_coordinator = False
         held = [of_holder[self._me] for of_holder in self._held]
@@ -150,9 +150,9 @@ class Dissemination:
     def on_heartbeat(self) -> None:
         """Repeat what may have been lost."""
         if any(self._held[self._me]):
-            self.acknowledge()
+            self._acknowledge()
         if self._held[self._me][self._me]:
-            self.report()
+            self._report()
 
     def on_ack_timer(self) -> None:
         """Let the next `flush` send what waits."""
