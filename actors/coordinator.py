@@ -12,4 +12,4 @@ class Coordinator(Hosted):
     def __init__(self, host: ReplicaId, config: Config, secret: bytes) -> None:
         build = PROTOCOLS[config.protocol].coordinator
         assert build is not None, f"{config.protocol} has no coordinators"
-        super().__init__(Address("coordinator", host), build(host, config), config, secret)
+        super().__init__(Address("coordinator", host), build(host, config, ()), config, secret)

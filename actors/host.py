@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from actors.core.effects import Effect, Node, Send, SetTimer
+from actors.core.effects import Effect, Node, Send, SetTimer, Throttle
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, is_host_local
 from actors.core.messages import Message
@@ -138,8 +138,10 @@ class Host:
                 self._pack(effect, together)
             elif isinstance(effect, SetTimer):
                 self._set_timer(effect)
-            else:
+            elif isinstance(effect, Throttle):
                 self.transport.throttle(effect.on)
+            else:
+                raise NotImplementedError(f"{type(effect).__name__}: no storage yet")
         for to, encoded in together.items():
             self.transport.send(to, encoded, apart="fleet" in (to.role, self.me.role))
 

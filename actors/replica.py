@@ -13,7 +13,7 @@ class Replica(Hosted):
 
     def __init__(self, host: ReplicaId, config: Config, secret: bytes) -> None:
         service = services.find(config.service).service()
-        self._node = PROTOCOLS[config.protocol].replica(host, config, service)
+        self._node = PROTOCOLS[config.protocol].replica(host, config, service, ())
         self._number = host
         super().__init__(Address("replica", host), self._node, config, secret)
 

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 AcceptTo = Literal["all", "leader"]
+CrashModel = Literal["crash_stop", "epoch", "full"]
 Milliseconds = float
 
 CLIENTS_MAX = 1 << 22
@@ -111,6 +112,31 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="bytes queued for one peer beyond which frames are dropped",
         ),
     ] = 64 << 20
+
+    crash_model: Annotated[
+        CrashModel,
+        Meta(
+            description="what survives a crash: nothing and no return (crash_stop), "
+            "a number per start (epoch), every promise and accept (full)"
+        ),
+    ] = "crash_stop"
+    kept_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1 << 34,
+            description="executed log, and executed payloads, kept for a replica that lags; "
+            "beyond, it takes a snapshot",
+        ),
+    ] = 64 << 20
+    journal_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1 << 36,
+            description="stored bytes after which a snapshot takes their place (full)",
+        ),
+    ] = 256 << 20
 
     @property
     def majority(self) -> int:

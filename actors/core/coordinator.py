@@ -24,7 +24,7 @@ RETRANSMIT = "retransmit"
 class Coordinator:
     """The client-facing half of an S-Paxos host."""
 
-    def __init__(self, me: ReplicaId, config: Config) -> None:
+    def __init__(self, me: ReplicaId, config: Config, records: Sequence[bytes] = ()) -> None:
         self._me = me
         self._out = Outbox()
         self._ingress = Ingress(config, self._out)

@@ -29,7 +29,23 @@ class Throttle(msgspec.Struct, frozen=True, gc=False):
     on: bool
 
 
-Effect = Send | SetTimer | Throttle
+class Store(msgspec.Struct, frozen=True, gc=False):
+    """Keep `record` on stable storage: whatever is sent after it leaves once it is synced.
+
+    A `lazy` record holds nothing up: it is synced along with the next one that is not.
+    """
+
+    record: bytes
+    lazy: bool = False
+
+
+class Rewrite(msgspec.Struct, frozen=True, gc=False):
+    """Keep `records` in the place of everything stored so far; otherwise as `Store`."""
+
+    records: tuple[bytes, ...]
+
+
+Effect = Send | SetTimer | Throttle | Store | Rewrite
 
 
 class Outbox:
@@ -57,6 +73,14 @@ class Outbox:
     def throttle(self, on: bool) -> None:
         """Stop or resume reading from clients."""
         self._effects.append(Throttle(on))
+
+    def store(self, record: bytes, *, lazy: bool = False) -> None:
+        """Keep `record` on stable storage before anything later is sent."""
+        self._effects.append(Store(record, lazy))
+
+    def rewrite(self, records: Sequence[bytes]) -> None:
+        """Keep `records` in the place of everything stored so far."""
+        self._effects.append(Rewrite(tuple(records)))
 
     def __bool__(self) -> bool:
         return bool(self._effects)

@@ -11,3 +11,7 @@ class RemoteProtocolError(ProtocolError):
 
 class LocalProtocolError(ProtocolError):
     """The caller used a node in a way that its contract forbids."""
+
+
+class RestartError(Exception):
+    """A crashed node must not start again, or cannot: what it stored does not allow it."""

@@ -30,13 +30,14 @@ class JPaxosReplica:
         me: ReplicaId,
         config: Config,
         service: Service,
+        records: Sequence[bytes] = (),
         *,
         requests_per_instance_max: int = 0,
     ) -> None:
         self.executor = Executor(service, config.clients)
         self._me = me
         self._out = Outbox()
-        self._ordering = Ordering(me, config, self._out, announce_at_once=False)
+        self.ordering = Ordering(me, config, self._out, announce_at_once=False)
         self._ingress = Ingress(config, self._out)
         self._batcher = Batcher(
             config.batch_bytes_max, config.batch_delay_ms / 1e3, requests_per_instance_max
@@ -45,16 +46,26 @@ class JPaxosReplica:
         self._batch_timer_at: float | None = None
         self._now = 0.0
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether it has started again and takes no part yet."""
+        return False
+
+    def suspect_leader(self, now: float) -> None:
+        """Start this replica's own next view, as if the leader had been silent for too long."""
+        self._now = now
+        self.ordering.suspect_leader(now)
+
     def start(self, now: float) -> None:
         """Begin."""
         self._now = now
-        self._ordering.start(now)
+        self.ordering.start(now)
 
     def on_message(self, sender: Address, message: Message, now: float) -> None:
         """Take a message of a replica or of a fleet."""
         self._now = now
-        if self._ordering.handles(message):
-            self._ordering.on_message(sender, message, now)
+        if self.ordering.handles(message):
+            self.ordering.on_message(sender, message, now)
         elif type(message) is Requests:
             self._ingress.on_requests(sender, message)
         else:
@@ -66,19 +77,19 @@ class JPaxosReplica:
         if name == BATCH:
             self._batch_timer_at = None
         else:
-            self._ordering.on_timer(name, now)
+            self.ordering.on_timer(name, now)
 
     def drain(self) -> Sequence[Effect]:
         """Take in and propose or, where nobody waits for that, execute and reply."""
         self._take_in()
         self._propose()
-        self._ordering.announce()
+        self.ordering.announce()
         if not self._out:
             self._execute()
         return self._out.drain()
 
     def _take_in(self) -> None:
-        view, leader = self._ordering.view, self._ordering.leader
+        view, leader = self.ordering.view, self.ordering.leader
         if view != self._served_view:
             # What was proposed in another view may or may not be ordered: clients ask again.
             self._served_view = view
@@ -90,23 +101,23 @@ class JPaxosReplica:
             self._batcher.add(requests, self._now)
 
     def _propose(self) -> None:
-        while self._ordering.has_room and self._batcher.is_due(self._now):
-            self._ordering.propose(self._batcher.take().encode(), self._now)
+        while self.ordering.has_room and self._batcher.is_due(self._now):
+            self.ordering.propose(self._batcher.take().encode(), self._now)
         due_at = self._batcher.due_at
         if due_at is not None and due_at > self._now and due_at != self._batch_timer_at:
             self._batch_timer_at = due_at
             self._out.set_timer(BATCH, due_at)
 
     def _execute(self) -> None:
-        for instance, value in self._ordering.take_decided():
+        for instance, value in self.ordering.take_decided():
             if value != NO_OP:
                 self._ingress.answer(self.executor.execute(value))
-            self._ordering.executed = instance + 1
+            self.ordering.executed = instance + 1
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""
         return {
-            **self._ordering.gauges(),
+            **self.ordering.gauges(),
             "pending_requests": self._ingress.pending,
             "batcher_requests": self._batcher.requests,
         }
@@ -116,6 +127,6 @@ class JPaxosReplica:
         return {
             **self._ingress.counts(),
             **self._batcher.counts(),
-            **self._ordering.counts(),
+            **self.ordering.counts(),
             **self.executor.counts(),
         }

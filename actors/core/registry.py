@@ -3,7 +3,7 @@
 To add a protocol, write its nodes in one file of this package and add one entry here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from typing import Protocol as TypingProtocol
 
@@ -13,27 +13,40 @@ from actors.core.effects import Node
 from actors.core.executor import Executor
 from actors.core.ids import ReplicaId, Role
 from actors.core.jpaxos import JPaxosReplica
+from actors.core.ordering import Ordering
 from actors.core.service import Service
 from actors.core.spaxos import SPaxosReplica
+
+
+Records = Sequence[bytes]
 
 
 class ReplicaNode(Node, TypingProtocol):
     """A node that executes: what every protocol's replica is."""
 
     executor: Executor
+    ordering: Ordering
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether it has started again and takes no part yet."""
+
+    def suspect_leader(self, now: float) -> None:
+        """Start this replica's own next view, as if the leader had been silent for too long."""
 
 
 class Protocol(NamedTuple):
     """How to build the nodes of one protocol, and whom its clients talk to.
 
     With `clients_talk_to` "replica" clients follow the leader; with "coordinator" they are spread
-    over the coordinators, one per host, which `coordinator` builds.
+    over the coordinators, one per host, which `coordinator` builds. Both are built with the records
+    that a former life of the node had stored (`effects.Store`), in order; none at its first start.
     """
 
     name: str
     description: str
-    replica: Callable[[ReplicaId, Config, Service], ReplicaNode]
-    coordinator: Callable[[ReplicaId, Config], Node] | None = None
+    replica: Callable[[ReplicaId, Config, Service, Records], ReplicaNode]
+    coordinator: Callable[[ReplicaId, Config, Records], Node] | None = None
 
     @property
     def clients_talk_to(self) -> Role:
@@ -41,8 +54,8 @@ class Protocol(NamedTuple):
         return "coordinator" if self.coordinator else "replica"
 
 
-def _multipaxos(me: ReplicaId, config: Config, service: Service) -> ReplicaNode:
-    return JPaxosReplica(me, config, service, requests_per_instance_max=1)
+def _multipaxos(me: ReplicaId, config: Config, service: Service, records: Records) -> ReplicaNode:
+    return JPaxosReplica(me, config, service, records, requests_per_instance_max=1)
 
 
 PROTOCOLS: dict[str, Protocol] = {

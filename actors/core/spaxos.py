@@ -25,12 +25,14 @@ from actors.core.service import Service
 class SPaxosReplica:
     """A replica of S-Paxos."""
 
-    def __init__(self, me: ReplicaId, config: Config, service: Service) -> None:
+    def __init__(
+        self, me: ReplicaId, config: Config, service: Service, records: Sequence[bytes] = ()
+    ) -> None:
         self.executor = Executor(service, config.clients)
         self._me = me
         self._replicas = config.replicas
         self._out = Outbox()
-        self._ordering = Ordering(me, config, self._out, announce_at_once=True)
+        self.ordering = Ordering(me, config, self._out, announce_at_once=True)
         self._dissemination = Dissemination(me, config, self._out)
         self._ordered = [Sequences() for _ in range(config.replicas)]
         self._executed = [Sequences() for _ in range(config.replicas)]
@@ -41,10 +43,20 @@ class SPaxosReplica:
         self._broadcasts = 0
         self._now = 0.0
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether it has started again and takes no part yet."""
+        return False
+
+    def suspect_leader(self, now: float) -> None:
+        """Start this replica's own next view, as if the leader had been silent for too long."""
+        self._now = now
+        self.ordering.suspect_leader(now)
+
     def start(self, now: float) -> None:
         """Begin."""
         self._now = now
-        self._ordering.start(now)
+        self.ordering.start(now)
 
     def on_message(self, sender: Address, message: Message, now: float) -> None:
         """Take a message of a replica or of a coordinator."""
@@ -53,8 +65,8 @@ class SPaxosReplica:
             raise RemoteProtocolError(f"{sender} has no part in this system")
         if type(message) is Payload:
             self._dissemination.on_payload(sender, message, now)
-        elif self._ordering.handles(message):
-            self._ordering.on_message(sender, message, now)
+        elif self.ordering.handles(message):
+            self.ordering.on_message(sender, message, now)
         elif sender.role == "replica" and type(message) is Ack:
             self._dissemination.on_ack(sender.number, message, now)
         elif sender.role == "replica" and type(message) is Fetch:
@@ -70,7 +82,7 @@ class SPaxosReplica:
         elif name == ACK:
             self._dissemination.on_ack_timer()
         else:
-            self._ordering.on_timer(name, now)
+            self.ordering.on_timer(name, now)
             if name == HEARTBEAT:
                 self._dissemination.on_heartbeat()
 
@@ -80,8 +92,8 @@ class SPaxosReplica:
         self._propose()
         while self._order():
             self._propose()
-        self._ordering.announce()
-        ride = self._out.broadcasts > self._broadcasts or self._ordering.is_idle
+        self.ordering.announce()
+        ride = self._out.broadcasts > self._broadcasts or self.ordering.is_idle
         self._dissemination.flush(self._now, ride=ride)
         self._broadcasts = self._out.broadcasts
         if not self._out:
@@ -92,21 +104,21 @@ class SPaxosReplica:
     # --- Proposing ---
 
     def _propose(self) -> None:
-        if not self._ordering.leads:
+        if not self.ordering.leads:
             self._claimed = None
             return
         if self._claimed is None:
             self._claimed = self._claim_known()
-        while self._ordering.has_room and len(self._queue) < self._backlog_max:
+        while self.ordering.has_room and len(self._queue) < self._backlog_max:
             batches = self._take_proposable(self._claimed)
             if not batches:
                 return
-            self._ordering.propose(encode_ids(batches), self._now)
+            self.ordering.propose(encode_ids(batches), self._now)
 
     def _claim_known(self) -> list[Sequences]:
         """As a new leader: what is ordered, or proposed anew from the log that was learnt."""
         claimed = [ordered.copy() for ordered in self._ordered]
-        for value in self._ordering.proposed_values():
+        for value in self.ordering.proposed_values():
             for batch in decode_ids(value):
                 claimed[batch.origin].add(batch.sequence)
         return claimed
@@ -131,7 +143,7 @@ class SPaxosReplica:
     def _order(self) -> bool:
         """Queue what is newly decided; return whether anything was."""
         decided = False
-        for instance, value in self._ordering.take_decided():
+        for instance, value in self.ordering.take_decided():
             decided = True
             for batch in decode_ids(value):
                 if self._ordered[batch.origin].add(batch.sequence):
@@ -147,7 +159,7 @@ class SPaxosReplica:
         while self._queue:
             instance, batch = self._queue[0]
             if batch is None:
-                self._ordering.executed = instance + 1
+                self.ordering.executed = instance + 1
             else:
                 requests = self._dissemination.find(batch)
                 if requests is None:
@@ -169,11 +181,11 @@ class SPaxosReplica:
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""
         return {
-            **self._ordering.gauges(),
+            **self.ordering.gauges(),
             "execution_backlog": len(self._queue),
             "stored_batches": self._dissemination.stored_batches,
         }
 
     def counts(self) -> dict[str, float]:
         """Instances decided, batches and requests executed."""
-        return {**self._ordering.counts(), **self.executor.counts()}
+        return {**self.ordering.counts(), **self.executor.counts()}

@@ -31,10 +31,10 @@ class System:
         protocol = PROTOCOLS[config.protocol]
         service = services.find(config.service)
         for host in range(config.replicas):
-            self.replicas[host] = protocol.replica(host, config, service.service())
+            self.replicas[host] = protocol.replica(host, config, service.service(), ())
             self.world.add(Address("replica", host), self.replicas[host])
             if protocol.coordinator:
-                self.world.add(Address("coordinator", host), protocol.coordinator(host, config))
+                self.world.add(Address("coordinator", host), protocol.coordinator(host, config, ()))
         for fleet in range(config.fleets):
             clients = Clients(fleet, config, service.workload(config), protocol.clients_talk_to)
             self.clients.append(clients)

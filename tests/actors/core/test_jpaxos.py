@@ -40,7 +40,7 @@ class JPaxosCluster(Wired):
         self.services = [Echo() for _ in range(config.replicas)]
         self.replicas = []
         for me, service in enumerate(self.services):
-            node = PROTOCOLS[protocol].replica(me, config, service)
+            node = PROTOCOLS[protocol].replica(me, config, service, ())
             assert isinstance(node, JPaxosReplica)
             self.replicas.append(node)
         super().__init__({replica(me): node for me, node in enumerate(self.replicas)})
@@ -49,7 +49,7 @@ class JPaxosCluster(Wired):
         self.give(FLEET, host, Requests(requests(*asked)))
 
     def promote(self, candidate: int) -> None:
-        self.replicas[candidate]._ordering.suspect_leader(self.now)
+        self.replicas[candidate].suspect_leader(self.now)
         self.drain(replica(candidate))
 
 

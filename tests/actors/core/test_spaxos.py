@@ -61,7 +61,7 @@ class SPaxosCluster(Wired):
         self.give(FLEET, coordinator(host), Requests(requests(*asked)))
 
     def promote(self, candidate: int) -> None:
-        self.replicas[candidate]._ordering.suspect_leader(self.now)
+        self.replicas[candidate].suspect_leader(self.now)
         self.drain(replica(candidate))
 
     def stabilise(self, host: int, *asked: tuple[int, int], without: Address | None = None) -> None:
@@ -238,7 +238,7 @@ def test_a_leader_whose_backlog_is_full_proposes_as_soon_as_it_has_executed() ->
 
 def ordered_again(nodes: SPaxosCluster, *batches: BatchId) -> None:
     """Have the leader propose ids once more, as one may across views."""
-    nodes.replicas[0]._ordering.propose(encode_ids(list(batches)), nodes.now)
+    nodes.replicas[0].ordering.propose(encode_ids(list(batches)), nodes.now)
     nodes.drain(R0)
     nodes.settle()
 

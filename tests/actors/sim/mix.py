@@ -129,7 +129,7 @@ class Mix:
         """Have a replica promote itself without cause."""
         host = self.rng.choice(self._hosts)
         if host in self.system.replicas:
-            self.system.replicas[host]._ordering.suspect_leader(self._world.now)
+            self.system.replicas[host].suspect_leader(self._world.now)
             self._world.perform(Address("replica", host))
 
 

@@ -224,7 +224,7 @@ def test_clients_get_on_through_false_suspicions(protocol: str, n: int) -> None:
     for turn in range(1, 9):
         system.world.run(0.05)
         host = turn % n
-        system.replicas[host]._ordering.suspect_leader(system.world.now)
+        system.replicas[host].suspect_leader(system.world.now)
         system.world.perform(Address("replica", host))
     assert_every_client_gets_on(system)
     assert_it_ends_well(system)
