@@ -1,93 +1,41 @@
-"""A cluster: the actors of one run on Ray, placed, wired, started, watched and stopped.
+"""A cluster: the actors of one run on Ray, placed, wired, started, watched, loaded and stopped.
 
-A host is one bundle of a placement group; its replica and its coordinator share it. Fleets go to
-nodes without hosts where there are any. Ray carries the control plane only: data goes over TCP. The
-actors belong to the driver, so that Ray ends them should the driver die; a cluster that is left by
-an error or by Ctrl-C stops them itself.
+Ray carries the control plane only: data goes over TCP. The actors belong to the driver, so that Ray
+ends them should the driver die; a cluster that is left by an error or by Ctrl-C stops them itself.
 """
 
-import itertools
-import secrets
-import time
-from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple, Self
+import asyncio
+import math
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
-from ray.exceptions import RayError, RayTaskError
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
-from ray.util.scheduling_strategies import (
-    NodeAffinitySchedulingStrategy,
-    PlacementGroupSchedulingStrategy,
-)
 
-from actors.client import ClientFleet, drain_timeout_s
-from actors.coordinator import Coordinator
+from actors.client import drain_timeout_s
+from actors.core.client import share_of_clients
 from actors.core.config import LoadConfig
 from actors.core.histogram import LatencyTable
-from actors.core.ids import Address, Role
-from actors.core.registry import PROTOCOLS
+from actors.core.ids import Address
 from actors.core.verdict import Evidence, verdict
-from actors.hosted import in_one_line
+from actors.errors import ClusterError
+from actors.faults import Timeline
+from actors.injector import EventRow, Injector
 from actors.metering import MeterTable
-from actors.replica import Replica
-from actors.transport.base import Endpoint
+from actors.place import Placement
+from actors.stage import CALL_TIMEOUT_S, Stage
 
-Placement = Literal["spread", "strict_spread"]
-
-PLACE_TIMEOUT_S = 60.0
-START_TIMEOUT_S = 60.0
-CALL_TIMEOUT_S = 30.0
 SETTLE_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 10.0
-
-HOST_BUNDLE = {"CPU": 1}
-ACTOR_CPUS = 0.5  # A host's replica and coordinator share its bundle.
-FLEET_CPUS = 1
-SECRET_BYTES = 32
-
-# The one place where plain classes become actors.
-_REMOTE: dict[type, Any] = {each: ray.remote(each) for each in (Replica, Coordinator, ClientFleet)}
-
-
-class ClusterError(Exception):
-    """The cluster could not be started, or did not survive; says in one line why."""
 
 
 class Measurements(NamedTuple):
     """What the actors of a run measured, by their addresses."""
 
-    meters: dict[Address, MeterTable]
+    meters: Sequence[tuple[Address, MeterTable]]
+    """One for each life of an actor, in order."""
     latencies: dict[Address, LatencyTable]
     safety: str
-
-
-class Peers(NamedTuple):
-    """Whom one address dials, and by whom it expects to be dialled."""
-
-    dials: list[Address]
-    expects: list[Address]
-
-
-def wiring(addresses: Iterable[Address], clients_talk_to: Role) -> dict[Address, Peers]:
-    """Say who talks to whom; of each pair that does, exactly one dials."""
-    ordered = sorted(addresses, key=lambda each: (_ROLES.index(each.role), each.number))
-    peers = {address: Peers([], []) for address in ordered}
-    for earlier, later in itertools.combinations(ordered, 2):
-        if _talk(earlier.role, later.role, clients_talk_to):
-            peers[later].dials.append(earlier)
-            peers[earlier].expects.append(later)
-    return peers
-
-
-_ROLES: tuple[Role, ...] = ("replica", "coordinator", "fleet")
-
-
-def _talk(one: Role, other: Role, clients_talk_to: Role) -> bool:
-    if "fleet" in (one, other):
-        return clients_talk_to in (one, other)
-    return "replica" in (one, other)
+    events: Sequence[EventRow] = ()
 
 
 class Cluster:
@@ -95,11 +43,11 @@ class Cluster:
 
     def __init__(self, config: LoadConfig, placement: Placement = "spread") -> None:
         self._config = config
-        self._protocol = PROTOCOLS[config.protocol]
-        self._placement = placement
-        self._group: PlacementGroup | None = None
-        self._actors: dict[Address, Any] = {}  # Ray types its handles as Any.
-        self._watches: dict[Any, Address] = {}
+        self._stage = Stage(config, placement)
+        self._crew = self._stage.crew
+        self._meters: list[tuple[Address, MeterTable]] = []
+        self._latencies: dict[Address, LatencyTable] = {}
+        self._events: list[EventRow] = []
 
     def __enter__(self) -> Self:
         try:
@@ -112,191 +60,105 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # --- Life ---
-
     def start(self) -> None:
         """Place, create and connect all actors; start the hosts. Raises ClusterError."""
-        self._group = self._place()
-        self._create(self._group)
-        endpoints = dict(
-            zip(self._actors, self._call_all(self._actors, "listen", START_TIMEOUT_S), strict=True)
-        )
-        self._watches = {actor.watch.remote(): address for address, actor in self._actors.items()}
-        self._connect(endpoints)
-        self._call_all(self._hosts(), "start", CALL_TIMEOUT_S)
+        asyncio.run(self._crew.guard(self._stage.open()))
 
-    def run(self, load_s: float) -> None:
+    def run(
+        self, load_s: float, faults: Timeline | None = None, window_start_s: float = 0.0
+    ) -> None:
         """Load the system for `load_s` seconds, until every request is answered.
 
-        Raises ClusterError if an actor ends, or if requests stay unanswered.
+        Meanwhile `faults` happen, whose times count from `window_start_s` seconds after the load
+        begins. Raises ClusterError if an actor ends that is not to, or requests stay unanswered, or
+        a replica that is up lags behind in the end.
         """
-        self._call_all(self._hosts(), "begin", CALL_TIMEOUT_S)
-        fleets = self._fleets()
-        timeout_s = load_s + drain_timeout_s(self._config) + CALL_TIMEOUT_S
-        all_answered = self._call_all(fleets, "run", timeout_s, load_s)
-        for fleet, answered in zip(fleets, all_answered, strict=True):
-            if not answered:
-                raise ClusterError(f"{fleet} still waits for replies after the run")
-        self._settle()
+        asyncio.run(self._crew.guard(self._run(load_s, faults, window_start_s)))
 
     def measurements(self) -> Measurements:
-        """Collect what was measured, and the verdict."""
-        fleets = self._fleets()
-        meters = self._call_all(self._actors, "measurements", CALL_TIMEOUT_S)
-        latencies = self._call_all(fleets, "latencies", CALL_TIMEOUT_S)
-        evidence: list[Evidence] = self._call_all(self._replicas(), "evidence", CALL_TIMEOUT_S)
-        acknowledged: list[NDArray[np.uint32]] = self._call_all(
-            fleets, "acknowledged", CALL_TIMEOUT_S
-        )
-        return Measurements(
-            dict(zip(self._actors, meters, strict=True)),
-            dict(zip(fleets, latencies, strict=True)),
-            verdict(evidence, np.concatenate(acknowledged)),
-        )
+        """Collect what was measured, and the verdict on those who are up."""
+        return asyncio.run(self._crew.guard(self._measurements()))
 
     def stop(self) -> None:
-        """End all actors, wait until they are gone, and give back their place."""
-        for actor in self._actors.values():
-            ray.kill(actor)
-        # A call fails as soon as Ray knows that the actor is gone.
-        calls = [actor.watch.remote() for actor in self._actors.values()]
-        if calls:
-            ray.wait(calls, num_returns=len(calls), timeout=STOP_TIMEOUT_S)
-        if self._group is not None:
-            remove_placement_group(self._group)
-        self._actors, self._watches, self._group = {}, {}, None
-
-    # --- Placing and creating ---
-
-    def _place(self) -> PlacementGroup:
-        self._check_room()
-        bundles = [HOST_BUNDLE] * self._config.replicas
-        group: PlacementGroup = placement_group(bundles, strategy=self._placement.upper())
-        try:
-            placed, _ = ray.wait([group.ready()], timeout=PLACE_TIMEOUT_S)
-            if not placed:
-                raise ClusterError(self._why_not_placed())
-        except BaseException:
-            remove_placement_group(group)
-            raise
-        return group
-
-    def _check_room(self) -> None:
-        """Raise ClusterError for what the cluster has no room for even if nothing else runs."""
-        hosts, fleets = self._config.replicas, self._config.fleets
-        cpus = [int(node["Resources"].get("CPU", 0)) for node in _nodes_alive()]
-        places = sum(cpu > 0 for cpu in cpus)
-        if self._placement == "strict_spread" and places < hosts:
-            raise ClusterError(f"strict_spread needs {hosts} nodes, the cluster has {places}")
-        if sum(cpus) < hosts + fleets:
-            raise ClusterError(
-                f"{hosts} hosts and {fleets} fleets need a CPU each, the cluster has {sum(cpus)}"
-            )
-
-    def _why_not_placed(self) -> str:
-        free = ray.available_resources().get("CPU", 0)
-        return (
-            f"{self._config.replicas} hosts need a CPU each, "
-            f"the cluster has {free:g} free after {PLACE_TIMEOUT_S:g} s"
-        )
-
-    def _create(self, group: PlacementGroup) -> None:
-        secret = secrets.token_bytes(SECRET_BYTES)
-        for host in range(self._config.replicas):
-            here = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=host)
-            options = {"scheduling_strategy": here, "num_cpus": ACTOR_CPUS}
-            for role, kind in self._roles_of_a_host():
-                actor = _REMOTE[kind].options(**options).remote(host, self._config, secret)
-                self._actors[Address(role, host)] = actor
-        nodes = _nodes_for_fleets(group)
-        for fleet in range(self._config.fleets):
-            there = NodeAffinitySchedulingStrategy(nodes[fleet % len(nodes)], soft=True)
-            options = {"scheduling_strategy": there, "num_cpus": FLEET_CPUS}
-            actor = _REMOTE[ClientFleet].options(**options).remote(fleet, self._config, secret)
-            self._actors[Address("fleet", fleet)] = actor
-
-    def _roles_of_a_host(self) -> list[tuple[Any, type]]:
-        roles: list[tuple[Any, type]] = [("replica", Replica)]
-        return [*roles, ("coordinator", Coordinator)] if self._protocol.coordinator else roles
-
-    def _connect(self, endpoints: dict[Address, Endpoint]) -> None:
-        calls = {}
-        for address, peers in wiring(self._actors, self._protocol.clients_talk_to).items():
-            dial = {peer: endpoints[peer] for peer in peers.dials}
-            connect = self._actors[address].connect
-            calls[connect.remote(dial, peers.expects, START_TIMEOUT_S)] = address
-        self._gather("connect", calls, START_TIMEOUT_S + CALL_TIMEOUT_S)
+        """End all actors, wait until they are gone, and leave nothing behind."""
+        self._stage.close()
 
     # --- Running ---
 
-    def _settle(self) -> None:
-        """Wait until every replica has executed what the first has, so that they compare."""
-        replicas = self._replicas()
-        most = max(self._call_all(replicas, "executed_batches", CALL_TIMEOUT_S))
-        settled = self._call_all(
-            replicas, "wait_executed", SETTLE_TIMEOUT_S + CALL_TIMEOUT_S, most, SETTLE_TIMEOUT_S
+    async def _run(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
+        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
+        if faults is None or faults.next_s == math.inf:
+            await self._load(load_s)
+        else:
+            await self._load_with_faults(load_s, faults, window_start_s)
+        await self._settle()
+
+    async def _load(self, load_s: float) -> None:
+        timeout_s = load_s + drain_timeout_s(self._config) + CALL_TIMEOUT_S
+        answered = await self._crew.ask(self._crew.of("fleet"), "run", timeout_s, load_s)
+        for fleet, all_answered in answered.items():
+            if not all_answered:
+                raise ClusterError(f"{fleet} still waits for replies after the run")
+
+    async def _load_with_faults(
+        self, load_s: float, faults: Timeline, window_start_s: float
+    ) -> None:
+        await self._stage.be_ready()
+        injector = Injector(
+            self._stage,
+            faults,
+            self._config,
+            window_start_s=window_start_s,
+            before_kill=self._collect,
         )
-        for replica, in_time in zip(replicas, settled, strict=True):
+        await asyncio.gather(self._load(load_s), injector.run(load_s))
+        self._events = injector.events
+
+    async def _settle(self) -> None:
+        """Wait until every replica has executed what the first has, so that they compare."""
+        replicas = self._crew.of("replica")
+        batches = await self._crew.ask(replicas, "executed_batches", CALL_TIMEOUT_S)
+        most = max(batches.values(), default=0)
+        timeout_s = SETTLE_TIMEOUT_S + CALL_TIMEOUT_S
+        settled = await self._crew.ask(replicas, "wait_executed", timeout_s, most, SETTLE_TIMEOUT_S)
+        for replica, in_time in settled.items():
             if not in_time:
                 raise ClusterError(
                     f"{replica} has not executed all of {most} batches "
                     f"{SETTLE_TIMEOUT_S:g} s after the run"
                 )
 
-    def _call_all(
-        self, addresses: Iterable[Address], method: str, timeout_s: float, *arguments: object
-    ) -> list[Any]:
-        calls = {getattr(self._actors[each], method).remote(*arguments): each for each in addresses}
-        return self._gather(method, calls, timeout_s)
+    # --- Measuring ---
 
-    def _gather(self, what: str, calls: dict[Any, Address], timeout_s: float) -> list[Any]:
-        """Return the results of `calls` in order; raises ClusterError as soon as an actor ends."""
-        deadline = time.monotonic() + timeout_s
-        waiting = [*calls, *self._watches]
-        results: dict[Any, Any] = {}
-        while len(results) < len(calls):
-            left_s = max(0.0, deadline - time.monotonic())
-            ready, waiting = ray.wait(waiting, timeout=left_s)
-            if not ready:
-                silent = ", ".join(str(calls[call]) for call in calls if call not in results)
-                raise ClusterError(f"{silent}: no answer to {what} after {timeout_s:g} s")
-            results |= {call: self._result(call, calls.get(call)) for call in ready}
-        return [results[call] for call in calls]
+    async def _measurements(self) -> Measurements:
+        await self._collect(self._crew.of("replica", "coordinator", "fleet"))
+        replicas, fleets = self._crew.of("replica"), self._crew.of("fleet")
+        evidence = await self._crew.ask(replicas, "evidence", CALL_TIMEOUT_S)
+        acknowledged = await self._crew.ask(fleets, "acknowledged", CALL_TIMEOUT_S)
+        said = self._acknowledged(acknowledged, list(evidence.values()))
+        safety = verdict(list(evidence.values()), said)
+        return Measurements(self._meters, self._latencies, safety, sorted(self._events))
 
-    def _result(self, call: Any, address: Address | None) -> Any:
-        """Return the result of a call that has ended; raises ClusterError if it is a watch's."""
-        address = address or self._watches[call]
-        try:
-            result = ray.get(call)
-        except RayTaskError as error:
-            raise ClusterError(f"{address} failed: {in_one_line(error.cause)}") from error
-        except RayError as error:
-            raise ClusterError(f"{address} died: {_cause_of_death(error)}") from error
-        if call in self._watches:
-            raise ClusterError(f"{address} stopped: {result}")
-        return result
+    async def _collect(self, addresses: Collection[Address]) -> None:
+        """Keep what actors have measured."""
+        meters = await self._crew.ask(addresses, "measurements", CALL_TIMEOUT_S)
+        fleets = [address for address in addresses if address.role == "fleet"]
+        self._meters += meters.items()
+        self._latencies |= await self._crew.ask(fleets, "latencies", CALL_TIMEOUT_S)
 
-    def _hosts(self) -> list[Address]:
-        return [address for address in self._actors if address.role != "fleet"]
+    def _acknowledged(
+        self, by_fleet: dict[Address, NDArray[np.uint32]], evidence: Sequence[Evidence]
+    ) -> NDArray[np.uint32]:
+        """Return how many requests of each client were answered.
 
-    def _replicas(self) -> list[Address]:
-        return [address for address in self._actors if address.role == "replica"]
-
-    def _fleets(self) -> list[Address]:
-        return [address for address in self._actors if address.role == "fleet"]
-
-
-def _cause_of_death(error: RayError) -> str:
-    """Return what Ray says at last about the end of an actor, without its general advice."""
-    return str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
-
-
-def _nodes_alive() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _nodes_for_fleets(group: PlacementGroup) -> list[str]:
-    """Return the nodes without a host of the group or, where there are none, all."""
-    alive: list[str] = [node["NodeID"] for node in _nodes_alive()]
-    taken = set(ray.util.placement_group_table(group)["bundles_to_node_id"].values())
-    return [node for node in alive if node not in taken] or alive
+        What the clients of a killed fleet have heard is lost with it: they are given what was
+        executed, which leaves them out of the judgement.
+        """
+        longest = max(evidence, key=lambda replica: replica.batches, default=None)
+        counts = np.zeros(self._config.clients, np.uint32)
+        if longest is not None:
+            counts = longest.executions.copy()
+        for fleet, acknowledged in by_fleet.items():
+            share = share_of_clients(self._config, fleet.number)
+            counts[share.start : share.stop] = acknowledged
+        return counts

@@ -3,13 +3,17 @@
 from actors.core.config import Config
 from actors.core.ids import Address, ReplicaId
 from actors.core.registry import PROTOCOLS
-from actors.hosted import Hosted
+from actors.hosted import Hosted, open_journal
 
 
 class Coordinator(Hosted):
-    """The coordinator of a host, for a protocol that has one."""
+    """The coordinator of a host, for a protocol that has one; it stores in `folder`, if in any."""
 
-    def __init__(self, host: ReplicaId, config: Config, secret: bytes) -> None:
+    def __init__(
+        self, host: ReplicaId, config: Config, secret: bytes, folder: str | None = None
+    ) -> None:
         build = PROTOCOLS[config.protocol].coordinator
         assert build is not None, f"{config.protocol} has no coordinators"
-        super().__init__(Address("coordinator", host), build(host, config, ()), config, secret)
+        journal = open_journal(folder)
+        node = build(host, config, journal.records if journal else ())
+        super().__init__(Address("coordinator", host), node, config, secret, journal)

@@ -2,7 +2,8 @@
 
 Messages of one read step the node one after the other, then the node is drained, so that they are
 answered together. What goes to one peer from one drain shares a frame, except between clients and
-hosts, where `requests_per_frame_max` says what shares a frame.
+hosts, where `requests_per_frame_max` says what shares a frame. With a journal, messages wait until
+what the node stored before them is durable (`storage.group_commit`).
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, is_host_local
 from actors.core.messages import Message
 from actors.metering import Meter, MeterTable
+from actors.storage.group_commit import GroupCommit
+from actors.storage.journal import Journal
 from actors.transport.base import Receiver, Transport
 from actors.transport.codec import encode
 
@@ -27,14 +30,28 @@ _log = logging.getLogger(__name__)
 
 
 class Host:
-    """One node on its event loop, with its meter and its transport."""
+    """One node on its event loop, with its meter and its transport.
 
-    def __init__(self, me: Address, node: Node, connect: Callable[[Receiver], Transport]) -> None:
+    `journal` is where the node stores; it is closed when the host stops. A node without one must
+    not store.
+    """
+
+    def __init__(
+        self,
+        me: Address,
+        node: Node,
+        connect: Callable[[Receiver], Transport],
+        journal: Journal | None = None,
+    ) -> None:
         self.me = me
         self.transport = connect(self)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends with the exception that stopped this host, if one did."""
         self._node = node
+        self._journal = journal
+        self._commit = (
+            GroupCommit(journal, self._release, self._fail) if journal is not None else None
+        )
         self._loop = asyncio.get_running_loop()
         self._meter = Meter(BIN_S)
         self._began_at: float | None = None
@@ -48,9 +65,9 @@ class Host:
         self._node.start(time.monotonic())
         self._drain()
 
-    def begin(self) -> None:
-        """Begin to sample: from now on the time of the run counts."""
-        self._began_at = time.monotonic()
+    def begin(self, ago_s: float = 0.0) -> None:
+        """Begin to sample: the time of the run counts from now, or from so long ago."""
+        self._began_at = time.monotonic() - ago_s
         self._sample()
 
     def stop(self) -> None:
@@ -59,6 +76,18 @@ class Host:
             self.failed.cancel()
         for timer in self._timers.values():
             timer.cancel()
+        if self._commit is not None:
+            self._commit.stop()
+
+    def step(self, act: Callable[[float], None]) -> None:
+        """Step the node by `act`, which is passed the time."""
+        if self.failed.done():
+            return
+        try:
+            act(time.monotonic())
+        except Exception as error:
+            self._fail(error)
+        self._drain()
 
     def table(self) -> MeterTable:
         """Return what was metered since `begin`."""
@@ -116,11 +145,22 @@ class Host:
             return
         try:
             while effects := self._node.drain():
+                if self._commit is not None:
+                    effects = self._commit.admit(effects)
                 self._perform(effects)
         except Exception as error:
             self._fail(error)
         if self._awaited:
             self._wake()
+
+    def _release(self, sends: Sequence[Send]) -> None:
+        """Send what was held back."""
+        if self.failed.done():
+            return
+        try:
+            self._perform(sends)
+        except Exception as error:
+            self._fail(error)
 
     def _wake(self) -> None:
         for waiting in list(self._awaited):
@@ -141,7 +181,7 @@ class Host:
             elif isinstance(effect, Throttle):
                 self.transport.throttle(effect.on)
             else:
-                raise NotImplementedError(f"{type(effect).__name__}: no storage yet")
+                raise AssertionError(f"{self.me} has no journal for {effect!r:.80}")
         for to, encoded in together.items():
             self.transport.send(to, encoded, apart="fleet" in (to.role, self.me.role))
 
@@ -160,13 +200,7 @@ class Host:
 
     def _expire(self, name: str) -> None:
         del self._timers[name]
-        if self.failed.done():
-            return
-        try:
-            self._node.on_timer(name, time.monotonic())
-        except Exception as error:
-            self._fail(error)
-        self._drain()
+        self.step(lambda now: self._node.on_timer(name, now))
 
     def _sample(self) -> None:
         assert self._began_at is not None
@@ -175,12 +209,16 @@ class Host:
         time_s = time.monotonic() - self._began_at
         try:
             gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
-            self._meter.sample(time_s, gauges, {**self._node.counts(), **self.transport.counts()})
+            self._meter.sample(time_s, gauges, self._counts())
         except Exception as error:  # Not to be measured any more would go unnoticed.
             self._fail(error)
         # Timers may fire a little early: aim at the edge after the one that was meant.
         edge_s = (math.floor((time_s + TIMER_ERROR_S) / BIN_S) + 1) * BIN_S
         self._loop.call_later(edge_s - time_s, self._sample)
+
+    def _counts(self) -> dict[str, float]:
+        stored = self._journal.counts() if self._journal else {}
+        return {**self._node.counts(), **self.transport.counts(), **stored}
 
     def _fail(self, error: Exception) -> None:
         _log.error("%s stops", self.me, exc_info=error)

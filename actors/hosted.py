@@ -6,42 +6,73 @@ Ray actors, tests use them as they are.
 
 import asyncio
 import gc
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
 
+import ray
 import ray.util
 
 from actors.core.config import Config
 from actors.core.effects import Node
 from actors.core.ids import Address
 from actors.host import Host
+from actors.links import Links
 from actors.metering import MeterTable
-from actors.transport.base import Endpoint, Receiver, Transport
+from actors.storage.journal import Journal
+from actors.transport.base import Endpoint, Receiver
 from actors.transport.tcp import TcpTransport
 
 
+class Process(NamedTuple):
+    """A process of the operating system, somewhere on the cluster."""
+
+    node: str
+    """Id of the Ray node."""
+    number: int
+    """What the operating system knows it by there."""
+
+
 class Hosted:
-    """A node that listens, connects, runs, and is asked for its measurements."""
+    """A node that listens, connects, runs, and is asked for its measurements.
+
+    `journal` is where the node stores, if it may: its records are what the node was made from.
+    """
 
     _host: Host
+    _links: Links
 
-    def __init__(self, me: Address, node: Node, config: Config, secret: bytes) -> None:
+    def __init__(
+        self,
+        me: Address,
+        node: Node,
+        config: Config,
+        secret: bytes,
+        journal: Journal | None = None,
+    ) -> None:
         self._me = me
         self._hosted = node
         self._config = config
         self._secret = secret
+        self._journal = journal
 
     async def listen(self, ip: str | None = None) -> Endpoint:
         """Listen at `ip`, by default this Ray node's, on a free port; return where."""
-        self._host = Host(self._me, self._hosted, self._transport)
+        self._host = Host(self._me, self._hosted, self._connect, self._journal)
         return await self._host.transport.listen(ip or ray.util.get_node_ip_address())
 
-    def _transport(self, receiver: Receiver) -> Transport:
-        return TcpTransport(
+    def _connect(self, receiver: Receiver) -> Links:
+        tcp = TcpTransport(
             self._me,
             self._secret,
             receiver,
             frame_bytes_max=self._config.frame_bytes_max,
             queue_bytes_max=self._config.queue_bytes_max,
         )
+        self._links = Links(tcp, self._config.queue_bytes_max)
+        return self._links
 
     async def connect(
         self, dial: dict[Address, Endpoint], expect: list[Address], timeout_s: float
@@ -53,6 +84,13 @@ class Hosted:
         self._host.transport.dial(dial)
         await self._host.transport.wait_connected([*dial, *expect], timeout_s)
 
+    async def reconnect(
+        self, dial: dict[Address, Endpoint], expect: list[Address], timeout_s: float
+    ) -> None:
+        """Connect as far as it goes in time: any peer may be down."""
+        with suppress(TimeoutError):
+            await self.connect(dial, expect, timeout_s)
+
     async def start(self) -> None:
         """Start the node."""
         # What the imports left behind is not garbage: looking through it again would be a pause.
@@ -60,9 +98,9 @@ class Hosted:
         gc.freeze()
         self._host.start()
 
-    async def begin(self) -> None:
-        """Begin to measure."""
-        self._host.begin()
+    async def begin(self, ago_s: float = 0.0) -> None:
+        """Begin to measure, in a run that began so long ago."""
+        self._host.begin(ago_s)
 
     async def watch(self) -> str:
         """Return, once this actor takes no more events, why: in one line."""
@@ -70,6 +108,22 @@ class Hosted:
         await asyncio.wait((failed,))
         error = None if failed.cancelled() else failed.exception()
         return "as asked" if error is None else in_one_line(error)
+
+    async def process(self) -> Process:
+        """Return which process this actor is."""
+        return Process(ray.get_runtime_context().get_node_id(), os.getpid())
+
+    async def cut(self, peers: Iterable[Address]) -> None:
+        """Lose what is sent to `peers` from now on."""
+        self._links.cut(peers)
+
+    async def slow(self, peers: Iterable[Address], delay_ms: float) -> None:
+        """Delay what is sent to `peers` from now on."""
+        self._links.slow(peers, delay_ms)
+
+    async def heal(self) -> None:
+        """End all cuts and delays."""
+        self._links.heal()
 
     async def measurements(self) -> MeterTable:
         """Return what was metered since `begin`."""
@@ -79,6 +133,11 @@ class Hosted:
         """Stop the node and close all connections."""
         self._host.stop()
         await self._host.transport.close()
+
+
+def open_journal(folder: str | None) -> Journal | None:
+    """Open the journal in a folder, if there is one to be kept; raises StorageError."""
+    return Journal.open(Path(folder)) if folder is not None else None
 
 
 def in_one_line(error: BaseException) -> str:

@@ -1,21 +1,43 @@
 """The replica as an actor."""
 
 from actors.core.config import Config
-from actors.core.ids import Address, ReplicaId
+from actors.core.ids import Address, ReplicaId, View
 from actors.core.registry import PROTOCOLS
 from actors.core.verdict import Evidence
-from actors.hosted import Hosted
+from actors.hosted import Hosted, open_journal
 from actors.services import registry as services
 
 
 class Replica(Hosted):
-    """A replica of the configured protocol and service."""
+    """A replica of the configured protocol and service; it stores in `folder`, if in any."""
 
-    def __init__(self, host: ReplicaId, config: Config, secret: bytes) -> None:
+    def __init__(
+        self, host: ReplicaId, config: Config, secret: bytes, folder: str | None = None
+    ) -> None:
         service = services.find(config.service).service()
-        self._node = PROTOCOLS[config.protocol].replica(host, config, service, ())
+        journal = open_journal(folder)
+        records = journal.records if journal else ()
+        self._node = PROTOCOLS[config.protocol].replica(host, config, service, records)
         self._number = host
-        super().__init__(Address("replica", host), self._node, config, secret)
+        super().__init__(Address("replica", host), self._node, config, secret, journal)
+
+    async def suspect_leader(self) -> None:
+        """Start this replica's own next view, unless it takes no part yet."""
+        if not self._node.is_recovering:
+            self._host.step(self._node.suspect_leader)
+
+    async def wait_recovered(self, timeout_s: float) -> bool:
+        """Wait until this replica takes part; return whether it did in time."""
+        return await self._host.until(lambda: not self._node.is_recovering, timeout_s)
+
+    async def wait_leading(self, above: View, timeout_s: float) -> View | None:
+        """Wait until this replica leads in a view above one; return that view, None if too late.
+
+        None, too, if it leads no more by the time that this is noticed.
+        """
+        ordering = self._node.ordering
+        await self._host.until(lambda: ordering.leads and ordering.view > above, timeout_s)
+        return ordering.view if ordering.leads and ordering.view > above else None
 
     async def executed_batches(self) -> int:
         """Return how many batches are executed here."""

@@ -1,5 +1,6 @@
 """What a set of runs says, in words: sentences computed from the tables, as HTML."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import combinations
@@ -7,8 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from dashboards import theme
+from dashboards import faults, theme
 from dashboards.series import Series, split
+
+_HITS_MAX = 3
 
 
 class Finding(NamedTuple):
@@ -19,11 +22,15 @@ class Finding(NamedTuple):
     items: list[str]
 
 
-def findings(runs: pd.DataFrame, points: pd.DataFrame) -> list[Finding]:
-    """Return what the tables say; `points` as `experiments.summarise.summary` makes them."""
+def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> list[Finding]:
+    """Return what the tables say; `points` as `experiments.summarise.summary` makes them.
+
+    `events` are those of the runs that `dashboards.faults` shows.
+    """
     curves = split(points)
     found = [
         Finding("What was run", _what_was_run(runs), []),
+        _under_faults(runs, events),
         Finding("Peak throughput", "", [_peak(curve) for curve in curves]),
         Finding("Compared at their peaks", "", list(_ratios(curves))),
         Finding("Read with care", "", list(_caveats(runs))),
@@ -43,6 +50,49 @@ def _what_was_run(runs: pd.DataFrame) -> str:
         f"replicas, with {_span(runs['clients'])} closed-loop clients and "
         f"{_count(runs['repeat'].nunique(), 'repeat')} of each point."
     )
+
+
+def _under_faults(runs: pd.DataFrame, events: pd.DataFrame) -> Finding:
+    shown, all_runs = faults.shown(runs), faults.with_faults(runs)
+    text = (
+        f"Of {_count(len(all_runs), 'run')} with faults, the {len(shown)} with the longest gaps "
+        "in replies, of each point in turn:"
+        if len(shown) < len(all_runs)
+        else ""
+    )
+    items = [_survival(run, faults.happened(run, events)) for run in shown]
+    return Finding("Under faults", text, items)
+
+
+def _survival(run: faults.FaultyRun, events: Sequence[faults.Event]) -> str:
+    """Say what hit a run, and what it cost its clients."""
+    row = run.row
+    facts = (_hits(events), _gap(row["unavailability_s"]), _recovery(row["recovery_s"]))
+    retried = f"{_count(row['retried'], 'request')} tried again"
+    return f"<strong>{run.name}</strong>: {'; '.join((*facts, retried))}."
+
+
+def _hits(events: Sequence[faults.Event]) -> str:
+    hits = [f"{event.text} at {event.time_s:.1f} s" for event in events if event.is_fault]
+    if not hits:
+        return "no fault took effect"
+    if len(hits) > _HITS_MAX:
+        hits[_HITS_MAX:] = [_count(len(hits) - _HITS_MAX, "more fault")]
+    return _listed(hits)
+
+
+def _gap(unavailability_s: float) -> str:
+    if not unavailability_s:
+        return "replies never stopped"
+    return f"no replies for <strong>{unavailability_s:.1f} s</strong>"
+
+
+def _recovery(recovery_s: float) -> str:
+    if math.isnan(recovery_s):
+        return "90% of the throughput not seen again"
+    if round(recovery_s, 1) == 0:
+        return "90% of the throughput kept"
+    return f"90% of the throughput again after <strong>{recovery_s:.1f} s</strong>"
 
 
 def _peak(curve: Series) -> str:

@@ -9,11 +9,16 @@ from typing import Any
 import pandas as pd
 
 from dashboards import theme
+from dashboards.faults import has_faults
 from dashboards.series import SETTINGS
 
 
 def _whole(count: float) -> str:
     return f"{count:,.0f}" if math.isfinite(count) else theme.GAP
+
+
+def _tenths(seconds: float) -> str:
+    return f"{seconds:.1f}" if math.isfinite(seconds) else theme.GAP
 
 
 _NUMBERS: Mapping[str, tuple[str, Callable[[float], str]]] = {
@@ -22,12 +27,15 @@ _NUMBERS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "latency_ms_p95": ("p95 (ms)", theme.significant),
     "latency_ms_p99": ("p99 (ms)", theme.significant),
     "latency_ms_p999": ("p99.9 (ms)", theme.significant),
+    "unavailability_s": ("longest gap (s)", _tenths),
+    "recovery_s": ("recovery (s)", _tenths),
     "cpu_us_per_request": ("CPU (µs/request)", theme.significant),
     "completed": ("completed", _whole),
     "retried": ("retried", _whole),
 }
 """How the table of runs heads and writes what was measured."""
 
+_UNDER_FAULTS = ("unavailability_s", "recovery_s")
 _VERDICTS = ("outcome", "safety")
 _SETTINGS = ("protocol", *SETTINGS, "clients")
 _MACHINE = ("cpu_model", "cores", "memory_bytes", "os", "commit")
@@ -37,7 +45,8 @@ def run_table(runs: pd.DataFrame) -> str:
     """Return a table with one row a run: what sets it apart, its results and its verdicts."""
     swept = [*(key for key in _SETTINGS if not _is_constant(runs[key])), "repeat"]
     numeric = {key for key in swept if pd.api.types.is_numeric_dtype(runs[key])} | {*_NUMBERS}
-    columns = [*swept, *_NUMBERS, *_VERDICTS]
+    unasked = () if has_faults(runs).any() else _UNDER_FAULTS
+    columns = [*swept, *(key for key in _NUMBERS if key not in unasked), *_VERDICTS]
     head = "".join(_cell("th", key, _head(key), numeric) for key in columns)
     body = "".join(
         _row([_cell("td", key, _shown(key, run[key]), numeric) for key in columns], run)
@@ -83,7 +92,7 @@ def _shown(key: Hashable, value: Any) -> str:
         return f"{theme.si(value)}B"
     if isinstance(value, Real):
         return f"{value:,.12g}"
-    return escape(str(value))
+    return escape(str(value)) or theme.GAP
 
 
 def _cell(tag: str, key: str, content: str, numeric: set[str]) -> str:

@@ -2,14 +2,15 @@
 
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 import plotly.io
 from plotly.offline import get_plotlyjs
 
-from dashboards import record
-from dashboards.figures import hosts, latency_throughput, percentiles, throughput
+from dashboards import faults, record, theme
+from dashboards.figures import hosts, latency_throughput, percentiles, throughput, timeline
 from dashboards.findings import Finding, findings
 from dashboards.page import page
 from experiments import results, summarise
@@ -29,23 +30,38 @@ _PLOTLY_CONFIG = {
 }
 
 
+class OverTime(NamedTuple):
+    """What happened over time in the runs with faults that are shown: see `dashboards.faults`."""
+
+    timeline: pd.DataFrame
+    latency: pd.DataFrame
+    events: pd.DataFrame
+
+
 def write(results_dir: Path, out: Path | None = None) -> Path:
     """Write the report of `results_dir` to `out` (by default `report.html` there); return where.
 
     Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
     """
     runs = results.runs(results_dir)
+    shown = [run.row["run_id"] for run in faults.shown(runs)]
+    over_time = OverTime(
+        results.timeline(results_dir, shown),
+        results.latency(results_dir, shown),
+        results.events(results_dir, shown),
+    )
     path = out or results_dir / "report.html"
-    path.write_text(render(runs, results.counters(results_dir)), encoding="utf-8")
+    path.write_text(render(runs, results.counters(results_dir), over_time), encoding="utf-8")
     return path
 
 
-def render(runs: pd.DataFrame, counters: pd.DataFrame) -> str:
+def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> str:
     """Return the report of these tables as HTML; `runs` has at least one row, of any outcome."""
     points = summarise.summary(runs)
     parts = [
         _header(runs),
-        _words(findings(runs, points)),
+        _words(findings(runs, points, over_time.events)),
+        *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
         *(_figures(points, _sound(runs), counters) if len(points) else []),
         _section("All runs", record.run_table(runs)),
         _section("Settings that all runs shared", record.constant_settings(runs)),
@@ -93,9 +109,14 @@ def _figures(points: pd.DataFrame, runs: pd.DataFrame, counters: pd.DataFrame) -
     return [_figure(module.TITLE, module.WHAT_TO_SEE, figure) for module, figure in drawn]
 
 
+def _timeline(runs: pd.DataFrame, over_time: OverTime) -> list[str]:
+    return [_figure(timeline.TITLE, timeline.WHAT_TO_SEE, timeline.draw(runs, *over_time))]
+
+
 def _figure(title: str, what_to_see: str, figure: go.Figure) -> str:
     # The page's own heading replaces the figure's title.
-    figure.update_layout(title=None, margin_t=32)
+    top = figure.layout.margin.t or figure.layout.template.layout.margin.t
+    figure.update_layout(title=None, margin_t=top - theme.TITLE_PIXELS)
     drawing = plotly.io.to_html(
         figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG
     )

@@ -1,6 +1,7 @@
 """Which curves a table holds: one a protocol and combination of the settings that were swept."""
 
-from collections.abc import Hashable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -21,6 +22,8 @@ SETTINGS = ("replicas", *CONFIGURATION_COLUMNS)
 """What may set curves of one protocol apart."""
 
 _SHORT = {"replicas": "n"}
+_VALUE_MAX = 28
+"""Most characters of a value in a name: longer ones would leave no room for the figure."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +47,16 @@ def split(table: pd.DataFrame) -> list[Series]:
     """Split a table with columns protocol, clients and `SETTINGS` into its curves."""
     swept = [key for key in SETTINGS if table[key].nunique() > 1]
     ordered = table.sort_values([*swept, "clients"])
-    settings = np.array([_described(row) for row in ordered[swept].to_dict("records")], object)
+    rank_of: dict[tuple[object, ...], int] = {}
+    combinations = [tuple(row.values()) for row in ordered[swept].to_dict("records")]
+    ranks = np.array([rank_of.setdefault(each, len(rank_of)) for each in combinations], int)
+    settings = _described(swept, list(rank_of))
     curves = []
     for protocol in sorted(table["protocol"].unique()):
-        for rank, combination in enumerate(dict.fromkeys(settings)):
-            rows = ordered[(ordered["protocol"] == protocol) & (settings == combination)]
+        for rank, described in enumerate(settings):
+            rows = ordered[(ordered["protocol"] == protocol) & (ranks == rank)]
             if len(rows):
-                curves.append(Series(protocol, combination, rank, rows))
+                curves.append(Series(protocol, described, rank, rows))
     return curves
 
 
@@ -59,8 +65,21 @@ def hover_texts(series: Series) -> list[str]:
     return [_hover_text(series.name, row) for row in series.rows.to_dict("records")]
 
 
-def _described(row: Mapping[Hashable, object]) -> str:
-    return ", ".join(f"{_SHORT.get(str(key), key)} = {escape(str(row[key]))}" for key in row)
+def _described(keys: Sequence[str], combinations: Sequence[tuple[object, ...]]) -> list[str]:
+    """Describe each combination of the values of `keys`, as HTML; no two alike."""
+    described = []
+    seen: Counter[str] = Counter()
+    for values in combinations:
+        pairs = zip(keys, values, strict=True)
+        text = ", ".join(f"{_SHORT.get(key, key)} = {_brief(value)}" for key, value in pairs)
+        seen[text] += 1
+        described.append(f"{text} ({seen[text]})" if seen[text] > 1 else text)
+    return described
+
+
+def _brief(value: object) -> str:
+    text = " ".join(str(value).split()) or "none"
+    return escape(text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1].rstrip()}\u2026")
 
 
 def _hover_text(name: str, row: Mapping[Hashable, float]) -> str:

@@ -18,6 +18,10 @@ INK = "#1f2933"
 MUTED = "#52606d"
 GRID = "#e4e7eb"
 PAPER = "#ffffff"
+SHADE = "#e9edf2"
+
+TITLE_PIXELS = 24
+"""Room that a figure leaves for its title."""
 
 GAP = "\N{EN DASH}"
 """What stands for a number that is not there."""
@@ -106,7 +110,9 @@ def log_axis(title: str, values: ArrayLike, ticks: str = SI_TICKS) -> dict[str, 
 
     Labelled at 1, 2 and 5, or at 1 alone where that would be crowded.
     """
-    span = np.nanmax(values) / np.nanmin(values)
+    numbers = np.asarray(values, np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    span = numbers.max() / numbers.min() if numbers.size else 1.0
     dtick = "D2" if span <= _SPAN_OF_CLOSE_TICKS else 1
     return {"title": {"text": title}, "type": "log", "dtick": dtick, "tickformat": ticks}
 
@@ -151,7 +157,7 @@ TEMPLATE = go.layout.Template(
         "hovermode": "closest",
         # Right of the plot: there Plotly makes room for a legend of any length.
         "legend": {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top", "tracegroupgap": 4},
-        "margin": {"l": 72, "r": 24, "t": 56, "b": 64},
+        "margin": {"l": 72, "r": 24, "t": 32 + TITLE_PIXELS, "b": 64},
         "paper_bgcolor": PAPER,
         "plot_bgcolor": PAPER,
         "showlegend": True,

@@ -1,5 +1,6 @@
 """What a sweep shows on the terminal: its progress, a line a run, and a table of its points."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -25,6 +26,14 @@ from experiments.spec import Suite
 from experiments.sweep import Run, repeats
 
 _POINT = ("protocol", "replicas", "clients")
+_MEASURES = {
+    "req/s": "throughput_rps",
+    "p50 ms": "latency_ms_p50",
+    "p95 ms": "latency_ms_p95",
+    "p99 ms": "latency_ms_p99",
+    "CPU µs/req": "cpu_us_per_request",
+}
+_UNDER_FAULTS = {"gap s": "unavailability_s", "recovery s": "recovery_s"}
 
 
 class Display:
@@ -87,25 +96,25 @@ def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
         title=Text(suite.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     table.add_column("protocol", no_wrap=True)
-    numbers = ("n", "clients", *swept, "req/s", "p50 ms", "p95 ms", "p99 ms", "CPU µs/req")
-    for header in numbers:
+    measures = _MEASURES | (_UNDER_FAULTS if any(each.faults for each in suite.points()) else {})
+    for header in ("n", "clients", *swept, *measures):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("runs")
     for point in suite.points():
         settings = [_number(getattr(point, key)) for key in (*_POINT, *swept)]
         ran = [rows.get(run.run_id) for run in repeats(suite, point)]
         sound = [row for row in ran if row is not None and is_sound(row)]
-        table.add_row(*settings, *_medians(sound), _verdict(ran))
+        medians = [_median(sound, measure) for measure in measures.values()]
+        table.add_row(*settings, *medians, _verdict(ran))
     return table
 
 
-def _medians(sound: Sequence[Row]) -> list[str]:
-    if not sound:
-        return ["-"] * 5
-    measures = ("latency_ms_p50", "latency_ms_p95", "latency_ms_p99", "cpu_us_per_request")
-    throughput = np.median([row["throughput_rps"] for row in sound])
-    others = [np.median([row[measure] for row in sound]) for measure in measures]
-    return [f"{throughput:,.0f}", *map(_three_digits, others)]
+def _median(sound: Sequence[Row], measure: str) -> str:
+    """Write the median over the runs; a dash if there are none, or one has no such number."""
+    median = float(np.median([row[measure] for row in sound])) if sound else math.nan
+    if math.isnan(median):
+        return "-"
+    return f"{median:,.0f}" if measure == "throughput_rps" else _three_digits(median)
 
 
 def _verdict(ran: Sequence[Row | None]) -> Text:
@@ -139,7 +148,9 @@ def _name(suite: Suite, run: Run) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, int | float):
+        return f"{value:,}"
+    return " ".join(str(value).split()) or "none"
 
 
 def _three_digits(value: float) -> str:

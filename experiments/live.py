@@ -23,6 +23,7 @@ from actors.core.ids import Address
 from actors.host import BIN_S
 from actors.hosted import in_one_line
 from experiments.errors import RunFailed, Terminated
+from experiments.results import EVENTS_COLUMNS
 from experiments.runner import Measured
 from experiments.spec import RunConfig
 
@@ -77,6 +78,7 @@ def measured(measurements: Measurements) -> Measured:
         timeline=_timeline(measurements),
         latency=_latency(measurements),
         counters=_counters(measurements),
+        events=pd.DataFrame(list(measurements.events), columns=list(EVENTS_COLUMNS)),
     )
 
 

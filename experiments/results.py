@@ -5,6 +5,7 @@
     timeline/<run_id>.parquet    what the clients saw: a row each fleet and bin
     latency/<run_id>.parquet     their latency histograms: a row each fleet, bin and bucket
     counters/<run_id>.parquet    what each actor counted: a row each actor and bin
+    events/<run_id>.parquet      the faults that took effect, and what they led to: a row each
 
 A run's row is written last and at once (to another file, which then takes the name), so that a run
 is either there with all its tables or not there. A run is finished if its row says "ok".
@@ -12,10 +13,11 @@ is either there with all its tables or not there. A run is finished if its row s
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,11 +37,13 @@ TIMELINE_COLUMNS = {
 LATENCY_COLUMNS = {"fleet": int, "bin": int, "bucket": int, "count": int}
 COUNTERS_COLUMNS = {"actor": str, "role": str, "host": int, "bin": int, "time_s": float}
 """The columns that every run has; what an actor counts comes after them."""
+EVENTS_COLUMNS = {"time_s": float, "event": str, "target": str, "detail": str}
 
 TABLES: Mapping[str, Mapping[str, type[int | float | str]]] = {
     "timeline": TIMELINE_COLUMNS,
     "latency": LATENCY_COLUMNS,
     "counters": COUNTERS_COLUMNS,
+    "events": EVENTS_COLUMNS,
 }
 
 _RESULT = (
@@ -60,18 +64,22 @@ CONFIGURATION_COLUMNS = tuple(
 """How runs.parquet begins; measurements and provenance come after these."""
 
 _LATER_COLUMNS = (
-    *("completed", "retried", "cpu_us_per_request", "run_id", "started_at"),
-    *("cpu_model", "cores", "memory_bytes", "os", "commit"),
+    *("completed", "retried", "unavailability_s", "recovery_s", "cpu_us_per_request"),
+    *("run_id", "started_at", "cpu_model", "cores", "memory_bytes", "os", "commit"),
 )
 _TEXTS = {
-    *("suite", "protocol", "service", "accept_to", "placement", "outcome", "safety"),
-    *("run_id", "started_at", "cpu_model", "os", "commit"),
+    *(key for key, value in msgspec.structs.asdict(RunConfig()).items() if isinstance(value, str)),
+    *("suite", "outcome", "safety", "run_id", "started_at", "cpu_model", "os", "commit"),
 }
 RUNS_COLUMNS: Mapping[str, type[float | str]] = {
     key: str if key in _TEXTS else float
     for key in (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS, *_LATER_COLUMNS)
 }
 """The columns of runs.parquet that readers rely on; those of numbers may also be whole."""
+
+_OTHER_VERSION = (
+    "written by another version (read it with that one, or run the suite into a new folder)"
+)
 
 Row = dict[str, Any]
 
@@ -99,7 +107,7 @@ def _wrong_columns(table: pd.DataFrame) -> Iterator[str]:
         if key not in table:
             # The first columns and run_id have always been there.
             is_ours = key not in FIRST_COLUMNS and "run_id" in table
-            what = "written by another version" if is_ours else "not a table of runs"
+            what = _OTHER_VERSION if is_ours else "not a table of runs"
             yield f"{what}: lacks the column {key}"
         elif kind is str and not pd.api.types.is_string_dtype(table[key]):
             yield f"not a table of runs: the column {key} must hold text"
@@ -107,29 +115,40 @@ def _wrong_columns(table: pd.DataFrame) -> Iterator[str]:
             yield f"not a table of runs: the column {key} must hold numbers"
 
 
-def timeline(folder: Path) -> pd.DataFrame:
-    """Return what the clients of all runs saw over time; raises ResultsError."""
-    return _table(folder, "timeline")
+def timeline(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return what the clients saw over time, in all runs or in some; raises ResultsError."""
+    return _table(folder, "timeline", run_ids)
 
 
-def latency(folder: Path) -> pd.DataFrame:
-    """Return the latency histograms of all runs, in buckets of `actors.core.histogram`.
-
-    Raises ResultsError.
-    """
-    return _table(folder, "latency")
-
-
-def counters(folder: Path) -> pd.DataFrame:
-    """Return what the actors of all runs counted over time; nan where one counts no such thing.
+def latency(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the latency histograms of all runs or of some, in `actors.core.histogram`'s buckets.
 
     Raises ResultsError.
     """
-    return _table(folder, "counters")
+    return _table(folder, "latency", run_ids)
 
 
-def _table(folder: Path, name: str) -> pd.DataFrame:
-    parts = [_read(_table_path(folder, name, run_id)) for run_id in runs(folder)["run_id"]]
+def counters(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return what the actors counted over time, in all runs or in some.
+
+    It is nan where one counts no such thing. Raises ResultsError.
+    """
+    return _table(folder, "counters", run_ids)
+
+
+def events(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the faults that took effect and what they led to, in all runs or in some.
+
+    Raises ResultsError.
+    """
+    return _table(folder, "events", run_ids)
+
+
+def _table(folder: Path, name: str, run_ids: Iterable[str] | None) -> pd.DataFrame:
+    run_ids = runs(folder)["run_id"] if run_ids is None else run_ids
+    parts = [_read(_table_path(folder, name, run_id)) for run_id in run_ids]
+    if not parts:
+        return pd.DataFrame(columns=["run_id", *TABLES[name]])
     try:
         joined = pa.concat_tables(parts, promote_options="permissive")
     except pa.ArrowException as error:

@@ -41,6 +41,7 @@ class Measured(NamedTuple):
     timeline: pd.DataFrame
     latency: pd.DataFrame
     counters: pd.DataFrame
+    events: pd.DataFrame
 
     @classmethod
     def failed(cls, reason: str) -> "Measured":
@@ -50,7 +51,7 @@ class Measured(NamedTuple):
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The three tables by name."""
+        """The tables by name."""
         return {name: getattr(self, name) for name in TABLES}
 
 

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from actors import faults
 from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
 from actors.services.registry import all_kinds, find
@@ -52,6 +53,10 @@ class RunConfig(LoadConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Literal["spread", "strict_spread"],
         Meta(description="hosts on different nodes where possible, or always"),
     ] = "spread"
+    faults: Annotated[
+        str,
+        Meta(description="what goes wrong and when, in the words of docs/faults.md; empty = none"),
+    ] = ""
 
     @property
     def load_s(self) -> float:
@@ -90,8 +95,9 @@ def load_suite(
 ) -> Suite:
     """Read a shipped suite by its name, or any by its path; put options and overrides over it.
 
-    An override is `key=value` with a TOML value; a bare word is a string, a list makes an axis. An
-    option is a key and its value, under the name by which the user knows it. Raises SuiteError.
+    An override is `key=value` with a TOML value; a bare word is a string, and so are words for a
+    setting that takes text; a list makes an axis. An option is a key and its value, under the name
+    by which the user knows it. Raises SuiteError.
     """
     path = _find(path_or_name)
     draft = _Draft(path)
@@ -173,7 +179,7 @@ class _Draft:
         if not equals or not key:
             raise SuiteError(f"--set {_printable(text)}: must be key=value")
         try:
-            setting = _Setting(f"--set {_printable(key)}", toml.parse_value(value))
+            setting = _Setting(f"--set {_printable(key)}", _parse_value(key, value.strip()))
         except toml.TomlError as error:
             raise SuiteError(f"--set {_printable(text)}: {error}") from error
         self.put(key, setting)
@@ -254,6 +260,16 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         bins = getattr(config, key) / BIN_S
         if abs(bins - round(bins)) > 1e-6:
             yield key, f"must be a multiple of {BIN_S}, the resolution of the measurements"
+    problems = faults.check(
+        faults.parse(config.faults),
+        replicas=config.replicas,
+        fleets=config.fleets,
+        has_coordinators=PROTOCOLS[config.protocol].coordinator is not None,
+        crash_model=config.crash_model,
+        window_s=config.duration_s,
+    )
+    for problem in problems:
+        yield "faults", problem
 
 
 _FIELDS: dict[type, dict[str, Any]] = {
@@ -264,6 +280,23 @@ _WHERE_LISTED: dict[type, str] = {
     RunConfig: "docs/protocols.md lists all settings",
     Suite: "known are name, description, repeats, base and axes",
 }
+
+
+def _parse_value(key: str, text: str) -> Any:
+    """Read a TOML value or, for a setting that takes text, words without quotes.
+
+    Raises TomlError.
+    """
+    try:
+        return toml.parse_value(text)
+    except toml.TomlError:
+        if text.startswith(("[", '"', "'")) or not _takes_text(key):
+            raise
+        return text
+
+
+def _takes_text(key: str) -> bool:
+    return isinstance(_kind(_FIELDS[RunConfig].get(key)), msgspec.inspect.StrType)
 
 
 def _checked(struct: type, key: str, setting: _Setting) -> Any:
@@ -277,6 +310,8 @@ def _checked(struct: type, key: str, setting: _Setting) -> Any:
         raise setting.wrong(f"must be {_right(hints[key])}") from error
     if key == "service":
         _check_service(setting)
+    elif key == "faults":
+        return _tidy_faults(setting)
     elif key == "protocol" and value not in PROTOCOLS:
         raise setting.wrong(_one_of(value, PROTOCOLS))
     return value
@@ -291,10 +326,17 @@ def _check_service(setting: _Setting) -> None:
         raise setting.wrong(reason) from error
 
 
+def _tidy_faults(setting: _Setting) -> str:
+    """Return the words on one line, so that the same faults are the same setting."""
+    try:
+        return faults.write(faults.parse(setting.value))
+    except faults.FaultError as error:
+        raise setting.wrong(str(error)) from error
+
+
 def _right(hint: Any) -> str:
     """Say in words what values a field takes."""
-    kind = msgspec.inspect.type_info(hint)
-    match kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind:
+    match _kind(hint):
         case msgspec.inspect.IntType(ge=low, le=high):
             return f"a whole number from {low:_} to {high:_}"
         case msgspec.inspect.FloatType(ge=low, le=high):
@@ -305,6 +347,11 @@ def _right(hint: Any) -> str:
             return "one line of text without a slash"
         case _:
             return "text in quotes"
+
+
+def _kind(hint: Any) -> msgspec.inspect.Type:
+    kind = msgspec.inspect.type_info(hint)
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
 
 
 def _one_of(wrong: str, known: Iterable[str]) -> str:

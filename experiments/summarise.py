@@ -5,10 +5,12 @@ exact sums and percentiles from merged histograms: neither is ever averaged.
 """
 
 import math
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from actors.core import histogram
 from experiments.spec import BIN_S, RunConfig
@@ -24,6 +26,14 @@ MEASURES = ("throughput_rps", "latency_ms_mean", *PERCENTILES, "cpu_us_per_reque
 
 USAGE = ("cpu_cores", "network_mbit_s_out", "network_mbit_s_in")
 """What a host uses in the window: cores busy, and Mbit/s to and from other hosts."""
+
+FAULTS = ("kill", "pause", "suspect", "cut", "slow")
+"""The events that disturb a run; all others mend something, or say what followed."""
+
+RECOVERED_SHARE = 0.9
+"""The share of the throughput before its faults at which a run has recovered."""
+
+_BINS_PER_S = round(1 / BIN_S)
 
 _COUNTED = ("leads", "cpu_s", "network_bytes_out", "network_bytes_in")
 
@@ -45,15 +55,21 @@ _T_975 = {
 
 
 def measure(
-    config: RunConfig, timeline: pd.DataFrame, latency: pd.DataFrame, counters: pd.DataFrame
+    config: RunConfig,
+    timeline: pd.DataFrame,
+    latency: pd.DataFrame,
+    counters: pd.DataFrame,
+    events: pd.DataFrame,
 ) -> dict[str, float]:
     """Return every number of one run, by its column in the table of runs.
 
-    nan where nothing was completed, or where no host led.
+    nan where nothing was completed, where no host led, or where there was nothing to recover from.
     """
     window = in_window(timeline, config.warmup_s, config.duration_s)
     completed = float(window["completed"].sum())
     hosts = usage_by_host(counters, config.warmup_s, config.duration_s)
+    replies = replies_by_bin(timeline, config.warmup_s, config.duration_s)
+    faults_s = faults_in_window(events, config.warmup_s, config.duration_s)["time_s"]
     us_per_core = _ratio(1e6 * config.duration_s, completed)
     leader, others = hosts[hosts["leads"]], hosts[~hosts["leads"]]
     return {
@@ -62,6 +78,8 @@ def measure(
         **percentiles(window, latency),
         "completed": completed,
         "retried": float(window["retried"].sum()),
+        "unavailability_s": unavailability_s(replies),
+        "recovery_s": recovery_s(replies, faults_s.to_numpy(np.float64) - config.warmup_s),
         "cpu_us_per_request": float(hosts["cpu_cores"].sum()) * us_per_core,
         "cpu_us_per_request_leader_host": float(leader["cpu_cores"].mean()) * us_per_core,
         "cpu_us_per_request_other_hosts": float(others["cpu_cores"].mean()) * us_per_core,
@@ -77,10 +95,81 @@ def in_window(table: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.Dat
     return table[(since_s > 0) & (since_s <= duration_s)]
 
 
+def faults_in_window(events: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
+    """Return the rows of a table of events that are faults and lie in the window."""
+    since_s = events["time_s"].astype(float) - warmup_s
+    return events[events["event"].isin(FAULTS) & (since_s >= 0) & (since_s < duration_s)]
+
+
+def replies_by_bin(
+    timeline: pd.DataFrame, warmup_s: float, duration_s: float
+) -> NDArray[np.float64]:
+    """Return what all fleets together completed in each bin of the window; shape (bins,)."""
+    # A fleet has no rows after its last reply, and none at all if it was killed.
+    bins = range(round(warmup_s / BIN_S), round((warmup_s + duration_s) / BIN_S))
+    completed = timeline.groupby("bin")["completed"].sum()
+    return completed.reindex(bins, fill_value=0).to_numpy(np.float64)
+
+
+def unavailability_s(replies: NDArray[np.float64]) -> float:
+    """Return the longest time without any reply, in whole bins; `replies` as `replies_by_bin`."""
+    gaps = [len(list(bins)) for answered, bins in groupby(replies > 0) if not answered]
+    return max(gaps, default=0) / _BINS_PER_S
+
+
+def recovery_s(replies: NDArray[np.float64], faults_s: NDArray[np.float64]) -> float:
+    """Return the longest time from a fault until the throughput is back.
+
+    It is back where a second begins, with a reply in its first bin, that has `RECOVERED_SHARE` of
+    the mean throughput before the first fault. `faults_s` are the times of the faults, in seconds
+    since the first bin of `replies` began; a fault in the last second of these cannot be judged.
+    nan if no fault can, if nothing was completed before them, or if it never is back after one.
+    """
+    judged_s = faults_s[faults_s <= len(replies) * BIN_S - 1]
+    before = replies[: _bin_at(faults_s.min())] if len(judged_s) else replies[:0]
+    if not before.any():
+        return math.nan
+    seconds = np.convolve(replies, np.ones(_BINS_PER_S), "valid")
+    enough = seconds >= RECOVERED_SHARE * before.mean() * _BINS_PER_S
+    back = np.flatnonzero(enough & (replies[: len(seconds)] > 0))
+    return float(np.max([_wait_s(fault_s, back) for fault_s in judged_s]))
+
+
+def _wait_s(fault_s: float, back: NDArray[np.intp]) -> float:
+    """Return the time from a fault to the next of the bins `back`; nan if there is none."""
+    later = back[back >= _bin_at(fault_s)]
+    return max(0.0, float(later[0]) / _BINS_PER_S - fault_s) if len(later) else math.nan
+
+
+def _bin_at(time_s: float) -> int:
+    # As in `in_window`, a hundredth of a bin keeps rounding from moving what falls on an edge.
+    return math.floor(time_s / BIN_S + 0.01)
+
+
+def over_time(
+    timeline: pd.DataFrame, latency: pd.DataFrame, warmup_s: float, duration_s: float
+) -> pd.DataFrame:
+    """Return one row a bin of the window of one run: time_s, throughput_rps and percentiles.
+
+    `time_s` is the end of the bin, since the window began. The latencies, in ms and by the columns
+    of `PERCENTILES`, are nan where nothing was completed.
+    """
+    replies = replies_by_bin(timeline, warmup_s, duration_s)
+    ends = np.arange(1, len(replies) + 1)
+    table = pd.DataFrame({"time_s": ends / _BINS_PER_S, "throughput_rps": replies * _BINS_PER_S})
+    since = latency.assign(bin=latency["bin"] - round(warmup_s / BIN_S))
+    by_bin = {number: _percentiles(rows) for number, rows in since.groupby("bin")}
+    latencies = pd.DataFrame.from_dict(by_bin, orient="index", columns=list(PERCENTILES))
+    return table.join(latencies.astype(float))
+
+
 def percentiles(window: pd.DataFrame, latency: pd.DataFrame) -> dict[str, float]:
     """Return the latency percentiles, in ms, of the bins that `window` (a timeline) holds."""
     bins = window[["fleet", "bin"]]
-    rows = latency.merge(bins, on=["fleet", "bin"])
+    return _percentiles(latency.merge(bins, on=["fleet", "bin"]))
+
+
+def _percentiles(rows: pd.DataFrame) -> dict[str, float]:
     counts = histogram.merge(rows["bucket"].to_numpy(np.int64), rows["count"].to_numpy(np.int64))
     return {column: 1000 * histogram.percentile_s(counts, q) for column, q in PERCENTILES.items()}
 

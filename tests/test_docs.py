@@ -193,7 +193,7 @@ def test_every_column_of_the_table_of_runs_is_described() -> None:
     assert documented[: len(FIRST_COLUMNS)] == list(FIRST_COLUMNS)
 
 
-@pytest.mark.parametrize("table", ["timeline", "latency"])
+@pytest.mark.parametrize("table", ["timeline", "latency", "events"])
 def test_every_column_of_a_table_over_time_is_described(table: str) -> None:
     assert names(section(TABLES_PAGE, table)) == ["run_id", *TABLES[table]]
 

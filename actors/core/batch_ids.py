@@ -45,10 +45,32 @@ class Sequences:
         if sequence in self:
             return False
         self._beyond.add(sequence)
+        self._close_gap()
+        return True
+
+    def _close_gap(self) -> None:
         while self.upto + 1 in self._beyond:
             self.upto += 1
             self._beyond.remove(self.upto)
-        return True
+
+    def update(self, other: "Sequences") -> None:
+        """Add all of another set."""
+        self._beyond |= other._beyond
+        self.upto = max(self.upto, other.upto)
+        self._beyond = {sequence for sequence in self._beyond if sequence > self.upto}
+        self._close_gap()
+
+    def parts(self) -> tuple[int, list[int]]:
+        """Return up to where the set has all, and what it has beyond."""
+        return self.upto, sorted(self._beyond)
+
+    @classmethod
+    def of(cls, upto: int, beyond: list[int]) -> "Sequences":
+        """Make a set of its parts."""
+        sequences = cls()
+        sequences.upto = upto
+        sequences._beyond = set(beyond)
+        return sequences
 
     def missing(self, last: int) -> Iterator[int]:
         """Yield what the set lacks up to `last`, in order."""

@@ -7,8 +7,9 @@ to be decided before, has missed something and asks.
 from actors.core.config import Config
 from actors.core.effects import Outbox
 from actors.core.ids import Address, Instance, ReplicaId
+from actors.core.journal import Journal
 from actors.core.log import Log
-from actors.core.messages import CatchUp, CaughtUp
+from actors.core.messages import CatchUp, CaughtUp, Gone
 
 CATCH_UP = "catch_up"
 ANSWER_BYTES_MAX = 1 << 20
@@ -17,9 +18,12 @@ ANSWER_BYTES_MAX = 1 << 20
 class Laggard:
     """Asks for, and answers with, missed decisions."""
 
-    def __init__(self, me: ReplicaId, config: Config, log: Log, out: Outbox) -> None:
+    def __init__(
+        self, me: ReplicaId, config: Config, log: Log, journal: Journal, out: Outbox
+    ) -> None:
         self._me = me
         self._log = log
+        self._journal = journal
         self._out = out
         self._delay_s = config.catch_up_delay_ms / 1e3
         self._known: list[Instance] = [0] * config.replicas
@@ -54,9 +58,11 @@ class Laggard:
             question = CatchUp(self._log.undecided, self._known[replica])
             self._out.send(Address("replica", replica), question)
 
-    def on_catch_up(self, sender: ReplicaId, message: CatchUp) -> None:
-        """Answer with decided values, as many as fit one answer."""
-        if message.first >= self._log.start:
+    def on_catch_up(self, sender: ReplicaId, message: CatchUp, executed: Instance) -> None:
+        """Answer with decided values, as many as fit one answer, or point to a snapshot."""
+        if message.first < self._log.start:
+            self._out.send(Address("replica", sender), Gone(executed))
+        else:
             values = self._log.decided_values(message.first, message.last, ANSWER_BYTES_MAX)
             if values:
                 self._out.send(Address("replica", sender), CaughtUp(message.first, values))
@@ -67,10 +73,15 @@ class Laggard:
         for instance, value in enumerate(message.values, message.first):
             if instance >= self._log.undecided:
                 self._log.decide(instance, value)
+                self._journal.learn(instance, value)
         if before < self._log.undecided:
-            self._asked_in_vain = 0
-            if self._log.undecided < self._goal:
-                self.ask(leader)
+            self.got_on(leader)
+
+    def got_on(self, leader: ReplicaId) -> None:
+        """Ask for more where what has come is not all."""
+        self._asked_in_vain = 0
+        if self._log.undecided < self._goal:
+            self.ask(leader)
 
     def _wait(self, now: float) -> None:
         self._timer_set = True

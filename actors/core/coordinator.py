@@ -12,9 +12,10 @@ from actors.core.columns import Columns
 from actors.core.config import Config
 from actors.core.dissemination import highest_stable
 from actors.core.effects import Effect, Outbox
-from actors.core.errors import RemoteProtocolError
-from actors.core.ids import Address, ReplicaId
+from actors.core.errors import RemoteProtocolError, RestartError
+from actors.core.ids import INCARNATIONS_MAX, Address, ReplicaId, origin_of
 from actors.core.ingress import Ingress
+from actors.core.journal import Journal
 from actors.core.messages import Executed, Held, Message, Payload, Requests
 
 BATCH = "batch"
@@ -27,6 +28,10 @@ class Coordinator:
     def __init__(self, me: ReplicaId, config: Config, records: Sequence[bytes] = ()) -> None:
         self._me = me
         self._out = Outbox()
+        self._journal = Journal(config, self._out, records)
+        self._origin = origin_of(me, self._journal.epoch, config.replicas)
+        if self._journal.epoch > INCARNATIONS_MAX:
+            raise RestartError(f"a coordinator may start {INCARNATIONS_MAX} times at most")
         self._ingress = Ingress(config, self._out)
         self._batcher = Batcher(
             config.dissemination_batch_bytes_max, config.dissemination_batch_delay_ms / 1e3
@@ -46,6 +51,7 @@ class Coordinator:
     def start(self, now: float) -> None:
         """Begin."""
         self._now = now
+        self._journal.start()
 
     def on_message(self, sender: Address, message: Message, now: float) -> None:
         """Take a message of a fleet or of this host's replica."""
@@ -84,7 +90,7 @@ class Coordinator:
 
     def _disseminate(self, requests: Columns) -> None:
         self._sequence += 1
-        payload = Payload(self._me, self._sequence, requests.encode())
+        payload = Payload(self._origin, self._sequence, requests.encode())
         self._unstable[self._sequence] = (self._now, payload)
         self._out.broadcast(self._replicas, payload)
         self._set_retransmit()
@@ -92,6 +98,8 @@ class Coordinator:
     def _on_held(self, message: Held) -> None:
         if len(message.held) != len(self._held):
             raise RemoteProtocolError(f"a vector of {len(message.held)} replicas")
+        if message.origin != self._origin:
+            return  # Of a life that is over.
         self._held = message.held
         stable = min(highest_stable(message.held, self._holders), self._sequence)
         for sequence in range(self._stable + 1, stable + 1):

@@ -7,16 +7,21 @@ Rules (S-Paxos, SRDS 2012; where the release falls short, HT-Paxos; design page 
 - A batch is stable when f+1 replicas hold it: one of them survives any f crashes. Only stable
   batches may be ordered.
 - A replica that learns, by an ack or a decision, of a batch that it lacks asks a holder for it.
-- A payload goes when it is executed here and every replica holds it.
+- A payload goes when it is executed here and every replica holds it or, where one of them is down
+  or lags, when those executed take more than `kept_bytes_max`: the laggard takes a snapshot.
+- A replica that comes back without its memory (`epoch`) holds nothing any more.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 
+from actors.core.batch_ids import Sequences
 from actors.core.columns import Columns
 from actors.core.config import Config
 from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
-from actors.core.ids import Address, BatchId, ReplicaId
+from actors.core.ids import INCARNATIONS_MAX, Address, BatchId, ReplicaId, host_of
+from actors.core.journal import Journal, Stored
 from actors.core.messages import Ack, Fetch, Held, Payload
 
 FETCH = "fetch"
@@ -30,23 +35,32 @@ def highest_stable(held: Sequence[int], holders: int) -> int:
 
 
 class Dissemination:
-    """What one replica knows of payloads. Vectors are indexed by origin, 0 to n - 1."""
+    """What one replica knows of payloads. Vectors are indexed by origin and grow as origins do."""
 
-    def __init__(self, me: ReplicaId, config: Config, out: Outbox) -> None:
+    def __init__(self, me: ReplicaId, config: Config, journal: Journal, out: Outbox) -> None:
         replicas = config.replicas
         self.stable = [0] * replicas
         """Per origin, the highest sequence up to which all batches are stable."""
+        self.executed = [Sequences() for _ in range(replicas)]
+        """Per origin, the batches that are executed here."""
+        self.fetched = 0
+        """Payloads that had to be asked for."""
         self._me = me
+        self._replicas = replicas
         self._clients = config.clients
         self._holders = config.stable_holders
+        self._kept_bytes_max = config.kept_bytes_max
+        self._journal = journal
         self._out = out
         self._coordinator = Address("coordinator", me)
+        self._coordinator_origin = me  # Of its present life.
         self._others = tuple(Address("replica", i) for i in range(replicas) if i != me)
         self._fetch_delay_s = config.fetch_delay_ms / 1e3
         self._ack_delay_s = config.ack_delay_ms / 1e3
         self._payloads: list[dict[int, bytes]] = [{} for _ in range(replicas)]
         self._held: list[list[int]] = [[0] * replicas for _ in range(replicas)]  # [holder][origin]
-        self._pruned = [0] * replicas
+        self._kept: deque[BatchId] = deque()  # Executed payloads, in order of execution.
+        self._kept_bytes = 0
         self._missing: set[BatchId] = set()  # Decided, but not held.
         self._ack_since: float | None = None  # Since when an ack waits to be sent.
         self._ack_timer_set = False
@@ -59,47 +73,113 @@ class Dissemination:
 
     def find(self, batch: BatchId) -> bytes | None:
         """Return the payload of a batch, if it is held here."""
+        self._know_origin(batch.origin)
         return self._payloads[batch.origin].get(batch.sequence)
+
+    def is_executed(self, batch: BatchId) -> bool:
+        """Say whether a batch is executed here: its payload may be gone then."""
+        self._know_origin(batch.origin)
+        return batch.sequence in self.executed[batch.origin]
+
+    def holdings(self) -> list[int]:
+        """Return, of each origin, up to which sequence all batches are held or executed here."""
+        return list(self._held[self._me])
 
     @property
     def stored_batches(self) -> int:
         """Payloads held here."""
         return sum(map(len, self._payloads))
 
+    def unexecuted(self) -> Iterator[Stored]:
+        """Yield the payloads that a checkpoint must not lose."""
+        for origin, payloads in enumerate(self._payloads):
+            for sequence, requests in payloads.items():
+                if sequence not in self.executed[origin]:
+                    yield Stored(origin, sequence, requests)
+
+    def _know_origin(self, origin: int) -> None:
+        """Make room for an origin; raises RemoteProtocolError where none can have that number."""
+        if origin < len(self.stable):
+            return
+        if origin >= self._replicas * INCARNATIONS_MAX:
+            raise RemoteProtocolError(f"no coordinator can be origin {origin}")
+        more = range(len(self.stable), origin + 1)
+        self.stable += [0 for _ in more]
+        self.executed += [Sequences() for _ in more]
+        self._payloads += [{} for _ in more]
+        for held in self._held:
+            held += [0 for _ in more]
+
     # --- Payloads ---
 
     def on_payload(self, sender: Address, message: Payload, now: float) -> None:
         """Store a payload and note that it must be acknowledged."""
         origin, sequence = message.origin, message.sequence
-        if sender.role == "fleet" or (sender.role == "coordinator" and sender.number != origin):
-            raise RemoteProtocolError(f"{sender} sends a payload of origin {origin}")
-        if not 0 <= origin < len(self.stable) or sequence < 1:
+        if origin < 0 or sequence < 1:
             raise RemoteProtocolError(f"no batch can be ({origin}, {sequence})")
+        host = host_of(origin, self._replicas)
+        if sender.role == "fleet" or (sender.role == "coordinator" and sender.number != host):
+            raise RemoteProtocolError(f"{sender} sends a payload of origin {origin}")
+        self._know_origin(origin)
         Columns.check(message.requests, self._clients)
+        if sender == self._coordinator:
+            self._coordinator_origin = max(self._coordinator_origin, origin)
         self._wait_with_ack(now)  # A repeated payload asks for a repeated ack.
-        held = self._held[self._me]
-        payloads = self._payloads[origin]
-        if sequence <= held[origin] or sequence in payloads:
+        if sequence <= self._held[self._me][origin] or sequence in self._payloads[origin]:
             return
-        payloads[sequence] = message.requests
-        self._missing.discard(BatchId(origin, sequence))
-        while held[origin] + 1 in payloads:
-            held[origin] += 1
-        self._restabilise(origin)
-        if sequence > held[origin]:
+        self._journal.payload(origin, sequence, message.requests)
+        self.store(origin, sequence, message.requests)
+        if sequence > self._held[self._me][origin]:
             self._set_fetch(now)
+
+    def store(self, origin: int, sequence: int, requests: bytes) -> None:
+        """Hold a payload from now on."""
+        self._know_origin(origin)
+        self._payloads[origin][sequence] = requests
+        self._missing.discard(BatchId(origin, sequence))
+        self._advance(origin)
+
+    def _advance(self, origin: int) -> None:
+        held, payloads, executed = (
+            self._held[self._me],
+            self._payloads[origin],
+            self.executed[origin],
+        )
+        while (following := held[origin] + 1) in payloads or following in executed:
+            held[origin] = following
+        self._restabilise(origin)
 
     def require(self, batch: BatchId, now: float) -> None:
         """Note that a decided batch is not held here: it will be fetched."""
         self._missing.add(batch)
         self._set_fetch(now)
 
+    def skip(self, origin: int, executed: Sequences) -> None:
+        """Note which batches were executed elsewhere and are in a snapshot."""
+        self._know_origin(origin)
+        self.executed[origin].update(executed)
+        payloads = self._payloads[origin]
+        for sequence in [s for s in payloads if s in executed]:
+            del payloads[sequence]
+        self._missing = {
+            batch
+            for batch in self._missing
+            if batch.origin != origin or batch.sequence not in executed
+        }
+        self._advance(origin)
+
+    def forget_kept(self) -> None:
+        """Before a snapshot is taken over: keep no payload of what was executed."""
+        for batch in self._kept:
+            self._payloads[batch.origin].pop(batch.sequence, None)
+        self._kept.clear()
+        self._kept_bytes = 0
+
     # --- Acknowledgements ---
 
     def on_ack(self, sender: ReplicaId, message: Ack, now: float) -> None:
         """Take over what another replica holds."""
-        if len(message.held) != len(self.stable):
-            raise RemoteProtocolError(f"an ack of {len(message.held)} origins")
+        self._know_origin(len(message.held) - 1)
         known = self._held[sender]
         mine = self._held[self._me]
         for origin, sequence in enumerate(message.held):
@@ -109,12 +189,18 @@ class Dissemination:
                 if sequence > mine[origin]:
                     self._set_fetch(now)
 
-    def _restabilise(self, origin: ReplicaId) -> None:
+    def forget_holder(self, replica: ReplicaId) -> None:
+        """Note that a replica has come back without its memory."""
+        self._held[replica] = [0] * len(self.stable)
+        for origin in range(len(self.stable)):
+            self._restabilise(origin)
+
+    def _restabilise(self, origin: int) -> None:
         held = [of_holder[origin] for of_holder in self._held]
         stable = highest_stable(held, self._holders)
-        if stable > self.stable[origin]:
+        if stable != self.stable[origin]:
             self.stable[origin] = stable
-            self._tell_coordinator |= origin == self._me
+            self._tell_coordinator |= origin == self._coordinator_origin
 
     def _wait_with_ack(self, now: float) -> None:
         if self._ack_since is None:
@@ -139,20 +225,21 @@ class Dissemination:
     def _acknowledge(self) -> None:
         """Tell every other replica what is held here."""
         self._ack_since = None
-        self._out.broadcast(self._others, Ack(list(self._held[self._me])))
+        self._out.broadcast(self._others, Ack(list(self._held[self._me]), self._journal.epoch))
 
     def _report(self) -> None:
         """Tell this host's coordinator which replicas hold its batches."""
         self._tell_coordinator = False
-        held = [of_holder[self._me] for of_holder in self._held]
-        self._out.send(self._coordinator, Held(held))
+        held = [of_holder[self._coordinator_origin] for of_holder in self._held]
+        self._out.send(self._coordinator, Held(self._coordinator_origin, held))
 
     def on_heartbeat(self) -> None:
-        """Repeat what may have been lost."""
+        """Repeat what may have been lost, drop what nobody needs."""
         if any(self._held[self._me]):
             self._acknowledge()
-        if self._held[self._me][self._me]:
+        if self._held[self._me][self._coordinator_origin]:
             self._report()
+        self._prune()
 
     def on_ack_timer(self) -> None:
         """Let the next `flush` send what waits."""
@@ -160,15 +247,23 @@ class Dissemination:
 
     # --- Fetching ---
 
-    def on_fetch(self, sender: ReplicaId, message: Fetch) -> None:
-        """Send the payloads asked for, as far as they are held here."""
-        if not 0 <= message.origin < len(self.stable):
+    def on_fetch(self, sender: ReplicaId, message: Fetch) -> bool:
+        """Send the payloads asked for, as far as they are held here.
+
+        Return whether one of them is executed here and gone: a snapshot is needed in its place.
+        """
+        if message.origin < 0:
             raise RemoteProtocolError(f"no origin {message.origin}")
+        self._know_origin(message.origin)
+        is_gone = False
         for sequence in message.sequences[:FETCH_BATCHES_MAX]:
             requests = self._payloads[message.origin].get(sequence)
             if requests is not None:
                 payload = Payload(message.origin, sequence, requests)
                 self._out.send(Address("replica", sender), payload)
+            elif sequence in self.executed[message.origin]:
+                is_gone = True
+        return is_gone
 
     def on_fetch_timer(self, now: float) -> None:
         """Ask for what was lacking one delay ago and still is."""
@@ -188,13 +283,15 @@ class Dissemination:
             known = max([known, *self._payloads[origin]])
             payloads = self._payloads[origin]
             last = min(known, held + FETCH_BATCHES_MAX)
-            gaps = (s for s in range(held + 1, last + 1) if s not in payloads)
+            executed = self.executed[origin]
+            gaps = (s for s in range(held + 1, last + 1) if s not in payloads and s not in executed)
             lacking.update(BatchId(origin, sequence) for sequence in gaps)
         return lacking
 
-    def _fetch(self, origin: ReplicaId, lacking: set[BatchId]) -> None:
+    def _fetch(self, origin: int, lacking: set[BatchId]) -> None:
         sequences = sorted(batch.sequence for batch in lacking if batch.origin == origin)
         sequences = sequences[:FETCH_BATCHES_MAX]
+        self.fetched += len(sequences)
         holders = [
             other for other in self._others if self._held[other.number][origin] >= sequences[0]
         ] or list(self._others)
@@ -208,10 +305,21 @@ class Dissemination:
 
     # --- Pruning ---
 
-    def prune(self, origin: ReplicaId, executed: int) -> None:
-        """Drop payloads of `origin` that are executed here and that every replica holds."""
-        everywhere = min(of_holder[origin] for of_holder in self._held)
-        payloads = self._payloads[origin]
-        for sequence in range(self._pruned[origin] + 1, min(everywhere, executed) + 1):
-            payloads.pop(sequence, None)
-            self._pruned[origin] = sequence
+    def executed_now(self, batches: Iterable[BatchId]) -> None:
+        """Note that batches were executed; their payloads go when nobody needs them any more."""
+        for batch in batches:
+            self.executed[batch.origin].add(batch.sequence)
+            self._kept.append(batch)
+            self._kept_bytes += len(self._payloads[batch.origin][batch.sequence])
+        self._prune()
+
+    def _prune(self) -> None:
+        """Drop executed payloads that every replica holds, or that take too much."""
+        while self._kept and (
+            self._kept_bytes > self._kept_bytes_max or self._is_everywhere(self._kept[0])
+        ):
+            batch = self._kept.popleft()
+            self._kept_bytes -= len(self._payloads[batch.origin].pop(batch.sequence))
+
+    def _is_everywhere(self, batch: BatchId) -> bool:
+        return all(of_holder[batch.origin] >= batch.sequence for of_holder in self._held)

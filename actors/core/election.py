@@ -2,7 +2,8 @@
 
 Any message of the leader counts as a heartbeat. A replica that suspects the leader starts its own
 next view; the further it stands behind the leader in the rotation, the longer it waits, so that two
-seldom compete.
+seldom compete. A leader that hears from too few to get anything decided falls silent itself, or it
+would never be suspected by those who hear it.
 """
 
 from actors.core.config import Config
@@ -22,11 +23,14 @@ class Election:
         self._heartbeat_s = config.heartbeat_interval_ms / 1e3
         self._suspect_s = config.suspect_timeout_ms / 1e3
         self._out = out
+        self._majority = config.majority
         self._heard_at = 0.0
+        self._heard_from_at = [0.0] * config.replicas
 
     def start(self, now: float) -> None:
         """Begin to beat and to listen."""
         self._heard_at = now
+        self._heard_from_at = [now] * self._replicas
         if self._replicas > 1:
             self._out.set_timer(SUSPECT, now + self._suspect_s)
         self.beat(now)
@@ -34,6 +38,16 @@ class Election:
     def beat(self, now: float) -> None:
         """Set the next heartbeat."""
         self._out.set_timer(HEARTBEAT, now + self._heartbeat_s)
+
+    def heard_from(self, replica: ReplicaId, now: float) -> None:
+        """Note that a replica is up."""
+        self._heard_from_at[replica] = now
+
+    def is_deaf(self, now: float) -> bool:
+        """Say whether fewer than a majority have been heard from of late, this replica included."""
+        self._heard_from_at[self._me] = now
+        late = now - self._suspect_s
+        return sum(at >= late for at in self._heard_from_at) < self._majority
 
     def heard_from_leader(self, now: float) -> None:
         """Note that the leader is up."""

@@ -12,9 +12,11 @@ Every executed batch is folded into a rolling digest, so that replicas can be co
 import hashlib
 from collections import deque
 
+import msgspec
 import numpy as np
 
 from actors.core.columns import U32, VARIED, Bytes, Cells, Columns, U32s
+from actors.core.errors import RemoteProtocolError
 from actors.core.service import Service
 from actors.core.tables import LastRows, all_true
 
@@ -51,6 +53,43 @@ class Executor:
             return self._execute_fresh(requests)
         return self._execute_some(requests)
 
+    def snapshot(self) -> bytes:
+        """Return the state of the service and all that makes execution exactly-once."""
+        state = _State(
+            self.batches,
+            self.requests,
+            self.digests.last,
+            self.executions.tobytes(),
+            self.last_replies().encode(),
+            self._service.snapshot(),
+        )
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Replace all state by that of a snapshot; raises RemoteProtocolError where it is none."""
+        try:
+            state = msgspec.msgpack.decode(snapshot, type=_State)
+        except msgspec.DecodeError as error:
+            raise RemoteProtocolError(f"not a snapshot: {error}") from error
+        replies = Columns.decode(state.replies)
+        clients = len(self.last)
+        if len(state.executions) != self.executions.nbytes or len(state.digest) != DIGEST_BYTES:
+            raise RemoteProtocolError(f"not a snapshot of a system of {clients} clients")
+        if len(replies) and int(replies.clients.max()) >= clients:
+            raise RemoteProtocolError(f"a snapshot with a client beyond {clients - 1}")
+        self._service.restore(state.service)
+        self.batches, self.requests = state.batches, state.requests
+        self.digests = DigestTrail(state.batches, state.digest)
+        self.executions[:] = np.frombuffer(state.executions, U32)
+        self.last[:] = 0
+        self.last[replies.clients] = replies.sequences
+        self._replies.keep(replies.clients, replies.cells)
+
+    def last_replies(self) -> Columns:
+        """Return the reply to the last request of every client that has had one executed."""
+        named = np.flatnonzero(self.last).astype(U32)
+        return Columns(named, self.last[named], self._replies.find(named))
+
     def counts(self) -> dict[str, float]:
         """Batches executed, and the requests in them that were new."""
         return {"batches_executed": self.batches, "requests_executed": self.requests}
@@ -85,6 +124,18 @@ class Executor:
         return Columns(named, self.last[named], self._replies.find(named))
 
 
+class _State(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What an executor's snapshot holds."""
+
+    batches: int
+    requests: int
+    digest: bytes
+    executions: bytes
+    replies: bytes
+    """The last one to each client that has had one, encoded `Columns`."""
+    service: bytes
+
+
 class KeptReplies:
     """The last reply to each client: short ones in a matrix, longer ones one by one."""
 
@@ -113,26 +164,28 @@ class KeptReplies:
 
 
 class DigestTrail:
-    """Rolling digest after each executed batch: the last ones, and every `DIGEST_STRIDE`th."""
+    """Rolling digest after each executed batch: the last ones, and every `DIGEST_STRIDE`th.
 
-    def __init__(self) -> None:
-        self.batches = 0
-        self._digest = bytes(DIGEST_BYTES)
-        self._recent: deque[bytes] = deque([self._digest], maxlen=DIGESTS_KEPT)
-        self._sparse: list[bytes] = [self._digest]
+    It begins after `batches`, with the `digest` of these.
+    """
+
+    def __init__(self, batches: int = 0, digest: bytes = bytes(DIGEST_BYTES)) -> None:
+        self.batches = batches
+        self.last = digest
+        self._recent: deque[bytes] = deque([digest], maxlen=DIGESTS_KEPT)
+        self._sparse: dict[int, bytes] = {batches: digest}
 
     def fold(self, batch: bytes) -> None:
         """Append one executed batch."""
-        digest = hashlib.sha256(self._digest)
+        digest = hashlib.sha256(self.last)
         digest.update(batch)
-        self._digest = digest.digest()[:DIGEST_BYTES]
+        self.last = digest.digest()[:DIGEST_BYTES]
         self.batches += 1
-        self._recent.append(self._digest)
+        self._recent.append(self.last)
         if self.batches % DIGEST_STRIDE == 0:
-            self._sparse.append(self._digest)
+            self._sparse[self.batches] = self.last
 
     def kept(self) -> dict[int, bytes]:
         """Return every digest that is kept, by how many batches it covers."""
-        sparse = {i * DIGEST_STRIDE: digest for i, digest in enumerate(self._sparse)}
         first = self.batches - len(self._recent) + 1
-        return sparse | dict(enumerate(self._recent, first))
+        return self._sparse | dict(enumerate(self._recent, first))

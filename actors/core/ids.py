@@ -25,10 +25,31 @@ class Address(NamedTuple):
 
 
 class BatchId(NamedTuple):
-    """Name of a batch: the coordinator that made it and its sequence there, from 1."""
+    """Name of a batch: the coordinator that made it and its sequence there, from 1.
 
-    origin: ReplicaId
+    `origin` tells apart the lives of a coordinator, none of which knows how far the one before
+    had come: see `origin_of`.
+    """
+
+    origin: int
     sequence: int
+
+
+INCARNATIONS_MAX = 256
+"""How often a coordinator may start."""
+
+
+def origin_of(host: ReplicaId, incarnation: int, replicas: int) -> int:
+    """Return the origin of the batches that a coordinator makes in its life `incarnation`, from 1.
+
+    The first lives come first, so that without restarts origins are hosts.
+    """
+    return host + replicas * (incarnation - 1)
+
+
+def host_of(origin: int, replicas: int) -> ReplicaId:
+    """Return on which host the coordinator with this origin lives."""
+    return origin % replicas
 
 
 def leader_of(view: View, replicas: int) -> ReplicaId:

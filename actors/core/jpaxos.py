@@ -14,10 +14,12 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.executor import Executor
 from actors.core.ids import Address, ReplicaId
 from actors.core.ingress import Ingress
+from actors.core.journal import AnyRecord, Journal
 from actors.core.messages import Message, Requests
 from actors.core.ordering import Ordering
 from actors.core.paxos import NO_OP
 from actors.core.service import Service
+from actors.core.snapshots import Taken
 
 BATCH = "batch"
 
@@ -37,7 +39,8 @@ class JPaxosReplica:
         self.executor = Executor(service, config.clients)
         self._me = me
         self._out = Outbox()
-        self.ordering = Ordering(me, config, self._out, announce_at_once=False)
+        journal = Journal(config, self._out, records)
+        self.ordering = Ordering(me, config, journal, self._out, self, announce_at_once=False)
         self._ingress = Ingress(config, self._out)
         self._batcher = Batcher(
             config.batch_bytes_max, config.batch_delay_ms / 1e3, requests_per_instance_max
@@ -45,11 +48,12 @@ class JPaxosReplica:
         self._served_view = 0  # The view in which requests were last taken in.
         self._batch_timer_at: float | None = None
         self._now = 0.0
+        self.ordering.restore(journal.former)
 
     @property
     def is_recovering(self) -> bool:
         """Whether it has started again and takes no part yet."""
-        return False
+        return self.ordering.is_recovering
 
     def suspect_leader(self, now: float) -> None:
         """Start this replica's own next view, as if the leader had been silent for too long."""
@@ -83,7 +87,7 @@ class JPaxosReplica:
         """Take in and propose or, where nobody waits for that, execute and reply."""
         self._take_in()
         self._propose()
-        self.ordering.announce()
+        self.ordering.conclude(self._now)
         if not self._out:
             self._execute()
         return self._out.drain()
@@ -113,6 +117,29 @@ class JPaxosReplica:
             if value != NO_OP:
                 self._ingress.answer(self.executor.execute(value))
             self.ordering.executed = instance + 1
+
+    # --- What ordering asks ---
+
+    def snapshot(self) -> Taken:
+        """Return what is executed now."""
+        return Taken(self.ordering.executed, self.executor.batches, self.executor.snapshot())
+
+    def install(self, taken: Taken) -> None:
+        """Go on from a snapshot; clients get the replies that it has passed over."""
+        self.executor.restore(taken.state)
+        self._ingress.answer(self.executor.last_replies())
+
+    def holdings(self) -> list[int]:
+        """Return nothing: values hold whole requests."""
+        return []
+
+    def holds_all(self, held: list[int]) -> bool:  # noqa: ARG002 - nothing is held.
+        """Say that nothing lacks."""
+        return True
+
+    def unexecuted_records(self) -> Sequence[AnyRecord]:
+        """Return nothing: votes hold whole requests."""
+        return ()
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""

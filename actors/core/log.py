@@ -1,7 +1,8 @@
 """The ordered log of one replica: what it accepted, and what is decided.
 
 Invariants: what is decided never changes; `undecided` is the first instance whose decision is not
-known here; everything below `start` was executed by every replica and is gone.
+known here; everything below `start` was executed here and is gone: who still needs it takes a
+snapshot.
 """
 
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from actors.core.ids import Instance, View
 from actors.core.messages import Accepted
 from actors.core.quorum import Votes
+
+ENTRY_BYTES = 256
+"""About what an instance takes in memory beside its value."""
 
 
 class Entry:
@@ -48,6 +52,7 @@ class Log:
         self.undecided: Instance = 0
         self._entries: dict[Instance, Entry] = {}
         self._untaken: Instance = 0
+        self._decided_bytes = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -64,21 +69,33 @@ class Log:
         """Return the entry of an instance, if there is one."""
         return self._entries.get(instance)
 
+    def entries_from(self, first: Instance) -> list[tuple[Instance, Entry]]:
+        """Return the entries of the instances from `first` on, in order."""
+        return sorted(
+            ((i, entry) for i, entry in self._entries.items() if i >= first),
+            key=lambda each: each[0],
+        )
+
     def accepted_from(self, first: Instance) -> list[Accepted]:
         """Return what was accepted from `first` on, in order."""
         return [
             Accepted(instance, entry.accepted_view, entry.value)
-            for instance, entry in sorted(self._entries.items())
-            if instance >= first and entry.accepted_view >= 0
+            for instance, entry in self.entries_from(first)
+            if entry.accepted_view >= 0
         ]
 
     def decide(self, instance: Instance, value: bytes) -> None:
         """Record a decision."""
         entry = self.entry(instance)
         assert not entry.decided or entry.value == value, f"two decisions in instance {instance}"
+        if not entry.decided:
+            self._decided_bytes += len(value) + ENTRY_BYTES
         entry.value = value
         entry.decided = True
-        while (entry_next := self._entries.get(self.undecided)) and entry_next.decided:
+        self._advance()
+
+    def _advance(self) -> None:
+        while (entry := self._entries.get(self.undecided)) and entry.decided:
             self.undecided += 1
 
     def decided_values(self, first: Instance, last: Instance, bytes_max: int) -> list[bytes]:
@@ -100,8 +117,26 @@ class Log:
             yield instance, self._entries[instance].value
 
     def truncate(self, below: Instance) -> None:
-        """Forget the instances below `below`, which every replica has executed."""
+        """Forget the instances below `below`, which are executed."""
         assert below <= self._untaken, (below, self._untaken)
-        for instance in range(self.start, below):
-            del self._entries[instance]
-        self.start = max(self.start, below)
+        while self.start < below:
+            self._forget_first()
+
+    def shrink(self, bytes_max: int, below: Instance) -> None:
+        """Forget executed instances, those below `below`, until what is decided takes few bytes."""
+        while self._decided_bytes > bytes_max and self.start < below:
+            self._forget_first()
+
+    def _forget_first(self) -> None:
+        self._decided_bytes -= len(self._entries.pop(self.start).value) + ENTRY_BYTES
+        self.start += 1
+
+    def jump(self, instance: Instance) -> None:
+        """Go on at `instance`: all below it was executed elsewhere and is in a snapshot."""
+        for passed in [i for i in self._entries if i < instance]:
+            entry = self._entries.pop(passed)
+            self._decided_bytes -= (len(entry.value) + ENTRY_BYTES) * entry.decided
+        self.start = instance
+        self._untaken = max(self._untaken, instance)
+        self.undecided = max(self.undecided, instance)
+        self._advance()

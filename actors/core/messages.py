@@ -32,11 +32,15 @@ class Accepted(Wire, frozen=True):
 
 
 class PrepareOk(Wire, frozen=True, tag=2):
-    """Replica joins `view`; below `undecided` it knows every decision, beyond it `accepted`."""
+    """Replica joins `view`; below `undecided` it knows every decision, beyond it `accepted`.
+
+    `epochs`: how often each replica has started, as far as it knows; empty but in `epoch`.
+    """
 
     view: View
     undecided: Instance
     accepted: list[Accepted]
+    epochs: list[int]
 
 
 class Propose(Wire, frozen=True, tag=3):
@@ -84,6 +88,55 @@ class CaughtUp(Wire, frozen=True, tag=8):
     values: list[bytes]
 
 
+class Gone(Wire, frozen=True, tag=9):
+    """What was asked for is gone here: a snapshot of all executed below `executed` replaces it."""
+
+    executed: Instance
+
+
+# --- Return of a replica that lags or has crashed -----------------------------------------------
+
+
+class FetchSnapshot(Wire, frozen=True, tag=40):
+    """Replica asks for a snapshot, from byte `offset` on: the one of `batches`, or (0) any."""
+
+    batches: int
+    offset: int
+
+
+class Snapshot(Wire, frozen=True, tag=41):
+    """Part, from byte `offset` on, of a snapshot of `total_bytes`.
+
+    Everything below `instance` is executed in it, `batches` in all.
+    """
+
+    batches: int
+    instance: Instance
+    offset: int
+    total_bytes: int
+    part: bytes
+
+
+class Recover(Wire, frozen=True, tag=42):
+    """Replica, started for the `epoch`th time, remembers nothing and asks how far things are."""
+
+    epoch: int
+
+
+class Recovered(Wire, frozen=True, tag=43):
+    """Answer to the Recover of `epoch`: the sender's `view` and what has to be reached.
+
+    Instances below `next` may be decided (said by the view's leader, else 0); of each origin,
+    batches up to `held` are held (S-Paxos, else empty); `epochs` as in PrepareOk.
+    """
+
+    epoch: int
+    view: View
+    next: Instance
+    held: list[int]
+    epochs: list[int]
+
+
 # --- Clients ------------------------------------------------------------------------------------
 
 
@@ -117,9 +170,10 @@ class Payload(Wire, frozen=True, tag=20):
 
 
 class Ack(Wire, frozen=True, tag=21):
-    """Replica holds, of each origin, every batch up to `held[origin]`."""
+    """Replica, started `epoch` times, holds of each origin every batch up to `held[origin]`."""
 
     held: list[int]
+    epoch: int
 
 
 class Fetch(Wire, frozen=True, tag=22):
@@ -133,15 +187,15 @@ class Fetch(Wire, frozen=True, tag=22):
 
 
 class Held(Wire, frozen=True, tag=30):
-    """Replica tells its coordinator up to which of its batches each replica holds all."""
+    """Replica tells its coordinator up to which batch of `origin` each replica holds all."""
 
+    origin: int
     held: list[int]
 
 
 class Executed(Wire, frozen=True, tag=31):
-    """Replica tells its coordinator that batch `sequence` is executed, with some `replies`."""
+    """Replica tells its coordinator of `replies` to requests of its batches."""
 
-    sequence: int
     replies: bytes
 
 
@@ -154,6 +208,11 @@ Message = (
     | Alive
     | CatchUp
     | CaughtUp
+    | Gone
+    | FetchSnapshot
+    | Snapshot
+    | Recover
+    | Recovered
     | Requests
     | Replies
     | Redirect

@@ -20,8 +20,10 @@ from actors.core.config import Config
 from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, Instance, ReplicaId, View, leader_of
+from actors.core.journal import Journal
 from actors.core.log import Entry, Log
 from actors.core.messages import Accept, Accepted, Decide, Prepare, PrepareOk, Propose
+from actors.core.recovery import Epochs
 
 NO_OP = b""
 """Value that fills a gap; no protocol proposes it otherwise."""
@@ -36,10 +38,18 @@ class Paxos:
     """One replica's part in ordering: acceptor, learner and, in its own views, leader."""
 
     def __init__(
-        self, me: ReplicaId, config: Config, log: Log, out: Outbox, *, announce_at_once: bool
+        self,
+        me: ReplicaId,
+        config: Config,
+        log: Log,
+        out: Outbox,
+        *,
+        journal: Journal,
+        epochs: Epochs,
+        announce_at_once: bool,
     ) -> None:
         self.view: View = 0
-        self._leading = me == 0
+        self._leading = me == 0 and journal.epoch == 1
         self._promises: dict[ReplicaId, PrepareOk] | None = None  # None unless a candidate.
         self._next: Instance = 0
         self._me = me
@@ -49,6 +59,8 @@ class Paxos:
         self._ahead_bytes_max = config.frame_bytes_max // 2
         self._value_bytes_max = 0  # The largest seen.
         self._log = log
+        self._journal = journal
+        self._epochs = epochs
         self._out = out
         self._others = tuple(Address("replica", i) for i in range(config.replicas) if i != me)
         self._accepts_to_all = config.accept_to == "all"
@@ -58,6 +70,8 @@ class Paxos:
         self._round_trip_s = 0.0
         self._retransmit_min_s = config.retransmit_timeout_ms / 1e3
         self._retransmit_set = False
+        self.is_deaf = False
+        """Whether this leader hears from too few to get anything decided: it keeps silent then."""
 
     # --- What the layers above ask ---
 
@@ -75,6 +89,11 @@ class Paxos:
     def is_candidate(self) -> bool:
         """Whether this replica is in the first phase of its own view."""
         return self._promises is not None
+
+    @property
+    def next_instance(self) -> Instance:
+        """As leader: nothing was accepted from this instance on, in any view so far."""
+        return max(self._next, self._log.undecided)
 
     @property
     def open_instances(self) -> int:
@@ -106,7 +125,7 @@ class Paxos:
         """Start this replica's own next view."""
         view = self.view + 1
         self._enter(view + (self._me - view) % self._replicas)
-        self._promises = {self._me: PrepareOk(self.view, self._log.undecided, [])}
+        self._promises = {self._me: PrepareOk(self.view, self._log.undecided, [], [])}
         self._out.broadcast(self._others, Prepare(self.view, self._log.undecided))
         self._set_retransmit(now)
         self.try_lead(now)
@@ -119,11 +138,13 @@ class Paxos:
         self._enter(message.view)
         accepted = self._log.accepted_from(max(message.first, self._log.undecided))
         self._out.send(
-            Address("replica", sender), PrepareOk(self.view, self._log.undecided, accepted)
+            Address("replica", sender),
+            PrepareOk(self.view, self._log.undecided, accepted, self._epochs.vector()),
         )
 
     def on_prepare_ok(self, sender: ReplicaId, message: PrepareOk, now: float) -> None:
         """Phase 1b: collect a majority's answers."""
+        self._epochs.learn_all(sender, message.epochs)
         if message.view == self.view and self._promises is not None:
             self._promises[sender] = message
             self.try_lead(now)
@@ -134,9 +155,13 @@ class Paxos:
         Not all promises: who knew more may have crashed since. Where fewer knew as little, the
         catch-up under way ends in another call.
         """
-        promises = self._promises
-        if promises is None:
+        if self._promises is None:
             return
+        promises = self._promises = {
+            r: promise
+            for r, promise in self._promises.items()
+            if not self._is_forgotten(r, promise)
+        }
         known = sum(promise.undecided <= self._log.undecided for promise in promises.values())
         if known < self._majority:
             return
@@ -147,6 +172,10 @@ class Paxos:
         for instance in range(self._log.undecided, max(learnt, default=-1) + 1):
             accepted = learnt.get(instance)
             self._propose(instance, accepted.value if accepted else NO_OP, now)
+
+    def _is_forgotten(self, replica: ReplicaId, promise: PrepareOk) -> bool:
+        """Say whether who made this promise has started again since, and does not know of it."""
+        return bool(promise.epochs) and promise.epochs[replica] < self._epochs[replica]
 
     def _learnt(self, promises: dict[ReplicaId, PrepareOk]) -> dict[Instance, Accepted]:
         own = self._log.accepted_from(self._log.undecided)
@@ -163,7 +192,7 @@ class Paxos:
     def _propose(self, instance: Instance, value: bytes, now: float) -> None:
         self._next = instance + 1
         self._proposed_at[instance] = now
-        self._log.entry(instance).accept(self.view, value)
+        self._accept(instance, self.view, value)
         self._out.broadcast(self._others, Propose(self.view, instance, value, self._log.undecided))
         self._set_retransmit(now)
         self._record_votes(instance, self.view, (self._me,), now)
@@ -177,7 +206,7 @@ class Paxos:
         if message.instance >= self._log.undecided + self._ahead_max(message.value):
             return  # Too far behind to help: catch-up is under way.
         if message.instance >= self._log.start:
-            self._log.entry(message.instance).accept(message.view, message.value)
+            self._accept(message.instance, message.view, message.value)
         accept = Accept(message.view, message.instance)
         if self._accepts_to_all:
             self._out.broadcast(self._others, accept)
@@ -185,6 +214,12 @@ class Paxos:
             self._out.send(Address("replica", sender), accept)
         self._record_votes(message.instance, message.view, (sender, self._me), now)
         self.learn_decided_below(message.view, message.undecided)
+
+    def _accept(self, instance: Instance, view: View, value: bytes) -> None:
+        entry = self._log.entry(instance)
+        if view > entry.accepted_view:
+            self._journal.vote(instance, view, value)
+        entry.accept(view, value)
 
     def _ahead_max(self, value: bytes) -> int:
         """Return how many instances beyond the first undecided one fit a PrepareOk."""
@@ -242,12 +277,18 @@ class Paxos:
 
     # --- Views and time ---
 
+    def restore(self, view: View) -> None:
+        """After a crash: go on in a view, as a follower."""
+        self.view = max(self.view, view)
+        self._leading = False
+
     def observe_view(self, view: View) -> None:
         """Join a view that somebody else is in."""
         self._enter(view)
 
     def _enter(self, view: View) -> None:
         if view > self.view:
+            self._journal.promise(view)
             self.view = view
             self._leading = False
             self._promises = None
@@ -263,7 +304,7 @@ class Paxos:
         if self._promises is not None:
             silent = [other for other in self._others if other.number not in self._promises]
             self._out.broadcast(silent, Prepare(self.view, self._log.undecided))
-        elif self._leading:
+        elif self._leading and not self.is_deaf:
             self._retransmit_proposals(now)
         if self._promises is not None or self._proposed_at:
             self._set_retransmit(now)

@@ -17,7 +17,6 @@ from actors.core.ordering import Ordering
 from actors.core.service import Service
 from actors.core.spaxos import SPaxosReplica
 
-
 Records = Sequence[bytes]
 
 

@@ -6,20 +6,25 @@ decided order and waits for a missing payload; ordering waits for none. An id ma
 across views: the second time it is ignored, also after its payload is gone.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 
+import msgspec
+
 from actors.core.batch_ids import ID_BYTES, Sequences, decode_ids, encode_ids
+from actors.core.columns import Columns
 from actors.core.config import Config
 from actors.core.dissemination import ACK, FETCH, Dissemination
 from actors.core.effects import Effect, Outbox
 from actors.core.election import HEARTBEAT
 from actors.core.errors import RemoteProtocolError
 from actors.core.executor import Executor
-from actors.core.ids import Address, BatchId, Instance, ReplicaId, is_member
+from actors.core.ids import Address, BatchId, Instance, ReplicaId, host_of, is_member
+from actors.core.journal import AnyRecord, Journal, Stored
 from actors.core.messages import Ack, Executed, Fetch, Message, Payload
 from actors.core.ordering import Ordering
 from actors.core.service import Service
+from actors.core.snapshots import Taken
 
 
 class SPaxosReplica:
@@ -32,21 +37,28 @@ class SPaxosReplica:
         self._me = me
         self._replicas = config.replicas
         self._out = Outbox()
-        self.ordering = Ordering(me, config, self._out, announce_at_once=True)
-        self._dissemination = Dissemination(me, config, self._out)
-        self._ordered = [Sequences() for _ in range(config.replicas)]
-        self._executed = [Sequences() for _ in range(config.replicas)]
-        self._claimed: list[Sequences] | None = None  # As leader: ordered or proposed.
+        journal = Journal(config, self._out, records)
+        self.ordering = Ordering(me, config, journal, self._out, self, announce_at_once=True)
+        self._dissemination = Dissemination(me, config, journal, self._out)
+        self._ordered: defaultdict[int, Sequences] = defaultdict(Sequences)  # By origin.
+        self._repeated = 0  # Ids that were ordered again.
+        self._claimed: defaultdict[int, Sequences] | None = None  # As leader: ordered or proposed.
         self._queue: deque[tuple[Instance, BatchId | None]] = deque()  # None ends an instance.
         self._ids_max = max(1, config.batch_bytes_max // ID_BYTES)
         self._backlog_max = config.execution_backlog_max
         self._broadcasts = 0
         self._now = 0.0
+        self.ordering.restore(journal.former)
+        for record in journal.former:
+            if isinstance(record, Stored) and not self.holds(
+                BatchId(record.origin, record.sequence)
+            ):
+                self._dissemination.store(record.origin, record.sequence, record.requests)
 
     @property
     def is_recovering(self) -> bool:
         """Whether it has started again and takes no part yet."""
-        return False
+        return self.ordering.is_recovering
 
     def suspect_leader(self, now: float) -> None:
         """Start this replica's own next view, as if the leader had been silent for too long."""
@@ -68,11 +80,18 @@ class SPaxosReplica:
         elif self.ordering.handles(message):
             self.ordering.on_message(sender, message, now)
         elif sender.role == "replica" and type(message) is Ack:
-            self._dissemination.on_ack(sender.number, message, now)
+            if not self.ordering.epochs.learn(sender.number, message.epoch):
+                self._forget_restarted()
+                self._dissemination.on_ack(sender.number, message, now)
         elif sender.role == "replica" and type(message) is Fetch:
-            self._dissemination.on_fetch(sender.number, message)
+            if self._dissemination.on_fetch(sender.number, message):
+                self.ordering.point_to_snapshot(sender.number)
         else:
             raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to a replica")
+
+    def _forget_restarted(self) -> None:
+        for replica in self.ordering.epochs.take_restarted():
+            self._dissemination.forget_holder(replica)
 
     def on_timer(self, name: str, now: float) -> None:
         """Take a timer."""
@@ -88,11 +107,12 @@ class SPaxosReplica:
 
     def drain(self) -> Sequence[Effect]:
         """Propose and acknowledge or, where nobody waits for that, execute."""
+        self._forget_restarted()
         self._order()  # Before a new leader looks for what is ordered.
         self._propose()
         while self._order():
             self._propose()
-        self.ordering.announce()
+        self.ordering.conclude(self._now)
         ride = self._out.broadcasts > self._broadcasts or self.ordering.is_idle
         self._dissemination.flush(self._now, ride=ride)
         self._broadcasts = self._out.broadcasts
@@ -115,15 +135,17 @@ class SPaxosReplica:
                 return
             self.ordering.propose(encode_ids(batches), self._now)
 
-    def _claim_known(self) -> list[Sequences]:
+    def _claim_known(self) -> "defaultdict[int, Sequences]":
         """As a new leader: what is ordered, or proposed anew from the log that was learnt."""
-        claimed = [ordered.copy() for ordered in self._ordered]
+        claimed = defaultdict(
+            Sequences, {origin: ordered.copy() for origin, ordered in self._ordered.items()}
+        )
         for value in self.ordering.proposed_values():
             for batch in decode_ids(value):
                 claimed[batch.origin].add(batch.sequence)
         return claimed
 
-    def _take_proposable(self, claimed: list[Sequences]) -> list[BatchId]:
+    def _take_proposable(self, claimed: defaultdict[int, Sequences]) -> list[BatchId]:
         batches: list[BatchId] = []
         for batch in self._stable_unclaimed(claimed):
             if len(batches) == self._ids_max:
@@ -133,7 +155,7 @@ class SPaxosReplica:
             claimed[batch.origin].add(batch.sequence)
         return batches
 
-    def _stable_unclaimed(self, claimed: list[Sequences]) -> Iterator[BatchId]:
+    def _stable_unclaimed(self, claimed: defaultdict[int, Sequences]) -> Iterator[BatchId]:
         for origin, stable in enumerate(self._dissemination.stable):
             for sequence in claimed[origin].missing(stable):
                 yield BatchId(origin, sequence)
@@ -146,16 +168,18 @@ class SPaxosReplica:
         for instance, value in self.ordering.take_decided():
             decided = True
             for batch in decode_ids(value):
-                if self._ordered[batch.origin].add(batch.sequence):
-                    self._queue.append((instance, batch))
-                    if self._dissemination.find(batch) is None:
-                        self._dissemination.require(batch, self._now)
+                if not self._ordered[batch.origin].add(batch.sequence):
+                    self._repeated += 1
+                    continue
+                self._queue.append((instance, batch))
+                if self._dissemination.find(batch) is None:
+                    self._dissemination.require(batch, self._now)
             self._queue.append((instance, None))
         return decided
 
     def _execute(self) -> None:
         """Execute queued batches in order, up to the first whose payload is missing."""
-        origins: set[ReplicaId] = set()
+        executed: list[BatchId] = []
         while self._queue:
             instance, batch = self._queue[0]
             if batch is None:
@@ -165,18 +189,67 @@ class SPaxosReplica:
                 if requests is None:
                     break
                 self._execute_batch(batch, requests)
-                origins.add(batch.origin)
+                executed.append(batch)
             self._queue.popleft()
-        for origin in origins:
-            self._dissemination.prune(origin, self._executed[origin].upto)
+        self._dissemination.executed_now(executed)
 
     def _execute_batch(self, batch: BatchId, requests: bytes) -> None:
         replies = self.executor.execute(requests)
-        self._executed[batch.origin].add(batch.sequence)
-        if batch.origin == self._me:
-            coordinator = Address("coordinator", self._me)
-            for frame in replies.frames(0):
-                self._out.send(coordinator, Executed(batch.sequence, frame))
+        if host_of(batch.origin, self._replicas) == self._me:
+            self._reply(replies)
+
+    def _reply(self, replies: Columns) -> None:
+        coordinator = Address("coordinator", self._me)
+        for frame in replies.frames(0):
+            self._out.send(coordinator, Executed(frame))
+
+    # --- What ordering asks ---
+
+    def snapshot(self) -> Taken:
+        """Return what is executed now, perhaps amid an instance: what of it, is told by its ids."""
+        executed = [sequences.parts() for sequences in self._dissemination.executed]
+        state = msgspec.msgpack.encode((self.executor.snapshot(), executed))
+        return Taken(self.ordering.executed, self.executor.batches, state)
+
+    def install(self, taken: Taken) -> None:
+        """Go on from a snapshot; this host's clients get the replies that it has passed over."""
+        try:
+            state, executed = msgspec.msgpack.decode(
+                taken.state, type=tuple[bytes, list[tuple[int, list[int]]]]
+            )
+        except msgspec.DecodeError as error:
+            raise RemoteProtocolError(f"not a snapshot: {error}") from error
+        self.executor.restore(state)
+        self._dissemination.forget_kept()
+        for origin, (upto, beyond) in enumerate(executed):
+            sequences = Sequences.of(upto, beyond)
+            self._dissemination.skip(origin, sequences)
+            self._ordered[origin].update(sequences)
+        self._queue = deque(
+            (instance, batch)
+            for instance, batch in self._queue
+            if instance >= taken.instance
+            and (batch is None or not self._dissemination.is_executed(batch))
+        )
+        self._reply(self.executor.last_replies())
+
+    def holds(self, batch: BatchId) -> bool:
+        """Say whether the payload of a batch is held or executed here."""
+        return self._dissemination.find(batch) is not None or self._dissemination.is_executed(batch)
+
+    def holdings(self) -> list[int]:
+        """Return up to which batch of each origin all are held here."""
+        return self._dissemination.holdings()
+
+    def holds_all(self, held: list[int]) -> bool:
+        """Say whether all batches up to these are held here."""
+        holdings = self.holdings()
+        holdings += [0] * (len(held) - len(holdings))
+        return all(mine >= theirs for mine, theirs in zip(holdings, held, strict=False))
+
+    def unexecuted_records(self) -> Iterator[AnyRecord]:
+        """Return the payloads that a checkpoint must not lose."""
+        return self._dissemination.unexecuted()
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""
@@ -188,4 +261,9 @@ class SPaxosReplica:
 
     def counts(self) -> dict[str, float]:
         """Instances decided, batches and requests executed."""
-        return {**self.ordering.counts(), **self.executor.counts()}
+        return {
+            **self.ordering.counts(),
+            **self.executor.counts(),
+            "payloads_fetched": self._dissemination.fetched,
+            "ids_repeated": self._repeated,
+        }

@@ -2,18 +2,22 @@
 
 import asyncio
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
 
 import pytest
 
 from actors import host as host_module
-from actors.core.effects import Effect, Send, SetTimer, Throttle
+from actors.core.effects import Effect, Rewrite, Send, SetTimer, Store, Throttle
 from actors.core.errors import LocalProtocolError, RemoteProtocolError
 from actors.core.ids import Address
 from actors.core.messages import Accept, Alive, Decide, Message, Replies
 from actors.host import Host
+from actors.storage.errors import StorageError
+from actors.storage.journal import Journal
 from actors.transport.base import Endpoint
 from actors.transport.codec import encode
 
@@ -80,6 +84,7 @@ class MemoryTransport:
         self.sent: list[tuple[Address, list[bytes], bool]] = []
         self.throttled: list[bool] = []
         self.too_large = False
+        self.sent_more = asyncio.Event()
 
     async def listen(self, host: str, port: int = 0) -> Endpoint:
         return Endpoint(host, port)
@@ -94,6 +99,7 @@ class MemoryTransport:
         if self.too_large:
             raise LocalProtocolError("larger than a frame may be")
         self.sent.append((to, list(encoded), apart))
+        self.sent_more.set()
         return True
 
     def throttle(self, on: bool) -> None:
@@ -108,14 +114,52 @@ class MemoryTransport:
     async def close(self) -> None:
         pass
 
+    async def until_sent(self, calls: int) -> None:
+        """Wait until `send` was called that often."""
+        while len(self.sent) < calls:
+            self.sent_more.clear()
+            await self.sent_more.wait()
+
+
+class SlowJournal:
+    """Remembers what is stored; each sync waits until the test lets it end."""
+
+    def __init__(self) -> None:
+        self.stored: list[bytes] = []
+        self.durable: list[bytes] = []
+        self.may_end = threading.Semaphore(0)
+        self.is_broken = False
+        self.is_closed = False
+
+    def append(self, record: bytes) -> None:
+        self.stored.append(record)
+
+    def rewrite(self, records: Sequence[bytes]) -> None:
+        self.stored = list(records)
+
+    def sync(self) -> None:
+        durable = list(self.stored)
+        assert self.may_end.acquire(timeout=PATIENCE_S)
+        if self.is_broken:
+            raise StorageError("cannot store: the disk is full")
+        self.durable = durable
+
+    def counts(self) -> dict[str, float]:
+        return {"syncs": 3.0}
+
+    def close(self) -> None:
+        self.is_closed = True
+
 
 class Rig:
     """A host on its own, and both its ends."""
 
-    def __init__(self, *drains: list[Effect], me: Address = ME) -> None:
+    def __init__(
+        self, *drains: list[Effect], me: Address = ME, journal: Journal | None = None
+    ) -> None:
         self.node = ScriptedNode(*drains)
         self.transport = MemoryTransport()
-        self.host = Host(me, self.node, lambda _: self.transport)
+        self.host = Host(me, self.node, lambda _: self.transport, journal)
 
     def receive(self, *messages: Message, sender: Address = A) -> None:
         self.host.received(sender, list(messages), [len(encode(each)) for each in messages])
@@ -353,6 +397,196 @@ def test_a_host_that_is_stopped_takes_no_more_events() -> None:
         await asyncio.sleep(0)
         assert rig.node.log == ["start", "drain", "drain"]
         rig.host.stop()
+
+    run(test)
+
+
+# --- Storing --------------------------------------------------------------------------------------
+
+
+def test_what_follows_a_stored_record_is_sent_after_its_sync_and_nothing_else_waits() -> None:
+    async def test() -> None:
+        early, later = Accept(0, 0), Accept(0, 1)
+        journal = SlowJournal()
+        rig = Rig(
+            [Send((A,), early), Store(b"promise"), Send((A,), later), Throttle(True)],
+            [SetTimer("t", 0.0)],
+            journal=journal,
+        )
+        rig.host.start()
+        await rig.node.until(lambda: "t" in rig.node.log)
+        assert rig.transport.sent == [(A, [encode(early)], False)]
+        assert rig.transport.throttled == [True]
+        journal.may_end.release()
+        await rig.transport.until_sent(2)
+        assert journal.durable == [b"promise"]
+        assert rig.transport.sent[1:] == [(A, [encode(later)], False)]
+
+    run(test)
+
+
+def test_what_many_drains_send_during_a_sync_leaves_together_after_the_next() -> None:
+    async def test() -> None:
+        accepts = [Accept(0, number) for number in range(20)]
+        journal = SlowJournal()
+        rig = Rig(journal=journal)
+        for number, accept in enumerate(accepts):
+            rig.node.script.extend([[Store(b"%d" % number), Send((A, B), accept)], []])
+            rig.receive(accept)
+        journal.may_end.release()
+        await rig.transport.until_sent(2)
+        journal.may_end.release()
+        await rig.transport.until_sent(4)
+        assert [encoded for to, encoded, _ in rig.transport.sent if to == A] == [
+            [encode(accepts[0])],
+            [encode(each) for each in accepts[1:]],
+        ]
+        assert journal.durable == [b"%d" % number for number in range(20)]
+
+    run(test)
+
+
+def test_lazy_records_hold_nothing_up() -> None:
+    async def test() -> None:
+        rig = Rig([Store(b"a", lazy=True), Send((A,), Accept(0, 0))], journal=SlowJournal())
+        rig.host.start()
+        assert len(rig.transport.sent) == 1
+
+    run(test)
+
+
+def test_a_host_that_cannot_store_stops_and_sends_nothing_that_it_held_back() -> None:
+    """A replica that votes for what it may forget would break a promise."""
+
+    async def test() -> None:
+        journal = SlowJournal()
+        journal.is_broken = True
+        vote = [Store(b"vote"), Send((A,), Accept(0, 0))]
+        rig = Rig(vote, [], vote, journal=journal)
+        rig.host.start()
+        rig.receive(Accept(0, 0))
+        waiting = asyncio.create_task(rig.host.until(lambda: False, PATIENCE_S))
+        journal.may_end.release()
+        with pytest.raises(StorageError, match="the disk is full") as raised:
+            await waiting
+        await _assert_stopped_by(rig, raised.value)
+        assert rig.transport.sent == []
+        rig.host.stop()
+        assert journal.is_closed
+
+    run(test)
+
+
+def test_a_record_that_the_journal_does_not_take_stops_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test() -> None:
+        journal = SlowJournal()
+        bug = StorageError("takes no record of that size")
+
+        def append(record: bytes) -> None:
+            raise bug
+
+        monkeypatch.setattr(journal, "append", append)
+        rig = Rig([Store(b"too large"), Send((A,), Accept(0, 0))], journal=journal)
+        rig.host.start()
+        await _assert_stopped_by(rig, bug)
+        assert rig.transport.sent == []
+
+    run(test)
+
+
+def test_a_bug_during_a_sync_keeps_back_what_was_held() -> None:
+    async def test() -> None:
+        journal = SlowJournal()
+        rig = Rig([Store(b"vote"), Send((A,), Accept(0, 0))], journal=journal)
+        rig.host.start()
+        rig.node.bug = bug = ZeroDivisionError("by zero")
+        rig.receive(Accept(0, 0))
+        await _let_sync_end(journal)
+        await _assert_stopped_by(rig, bug)
+        assert rig.transport.sent == []
+
+    run(test)
+
+
+def test_what_was_held_back_and_is_too_large_to_send_stops_the_host() -> None:
+    async def test() -> None:
+        journal = SlowJournal()
+        rig = Rig([Store(b"vote"), Send((A,), Accept(0, 0))], journal=journal)
+        rig.transport.too_large = True
+        rig.host.start()
+        journal.may_end.release()
+        with pytest.raises(LocalProtocolError):
+            await rig.host.failed
+
+    run(test)
+
+
+def test_stopping_during_a_sync_closes_the_journal_and_sends_nothing_more() -> None:
+    async def test() -> None:
+        journal = SlowJournal()
+        rig = Rig([Store(b"vote"), Send((A,), Accept(0, 0))], journal=journal)
+        rig.host.start()
+        rig.host.stop()
+        assert journal.is_closed
+        await _let_sync_end(journal)
+        assert rig.transport.sent == []
+        assert rig.host.failed.cancelled()
+
+    run(test)
+
+
+async def _let_sync_end(journal: SlowJournal) -> None:
+    """Wait until the sync that runs has ended, and the event loop has heard of it."""
+    journal.may_end.release()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await asyncio.sleep(0)
+
+
+def test_storing_without_a_journal_is_a_bug() -> None:
+    async def test() -> None:
+        for effect in (Store(b"a"), Rewrite((b"a",))):
+            rig = Rig([effect])
+            rig.host.start()
+            error = rig.host.failed.exception()
+            assert isinstance(error, AssertionError)
+            assert str(error).startswith(f"{ME} has no journal for {type(effect).__name__}(")
+
+    run(test)
+
+
+def test_what_a_host_stored_is_there_for_its_next_life(tmp_path: Path) -> None:
+    async def test() -> None:
+        votes = [Store(b"vote"), Send((A,), Accept(0, 0))]
+        first = Rig(votes, journal=Journal.open(tmp_path))
+        first.host.start()
+        await first.transport.until_sent(1)
+        first.host.stop()
+        rewritten = [Rewrite((b"state", b"vote")), Send((A,), Accept(0, 1)), *votes]
+        second = Rig(rewritten, journal=Journal.open(tmp_path))
+        second.host.start()
+        await second.transport.until_sent(1)
+        second.host.begin()
+        table = second.host.table()
+        counted = dict(zip(table.columns, table.rows[0], strict=True))
+        second.host.stop()
+        assert counted["syncs"] == 1
+        assert counted["stored_records"] == 3
+        assert counted["stored_bytes"] > len(b"state" + 2 * b"vote")
+        third = Journal.open(tmp_path)
+        assert list(third.records) == [b"state", b"vote", b"vote"]
+        third.close()
+
+    run(test)
+
+
+def test_only_a_host_that_has_a_journal_counts_what_is_stored() -> None:
+    async def test() -> None:
+        for journal in (None, SlowJournal()):
+            rig = Rig(journal=journal)
+            rig.host.begin()
+            assert ("syncs" in rig.host.table().columns) == (journal is not None)
 
     run(test)
 

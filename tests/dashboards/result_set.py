@@ -1,11 +1,14 @@
 """A small result set, made by a closed-loop queueing formula instead of by running anything."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 import pandas as pd
 
+from actors.core import histogram
+from experiments import summarise
+from experiments.results import EVENTS_COLUMNS
 from experiments.spec import RunConfig
 
 BIN_S = 0.1
@@ -17,6 +20,112 @@ SYSTEMS = {
     "spaxos": (800_000.0, 1.1, 0.8, 0.7),
     "multipaxos": (1_000_000.0, 0.7, 1.3, 0.3),
 }
+
+
+class Story(NamedTuple):
+    """What happens in a run with faults, in seconds since the window began."""
+
+    events: list[tuple[float, str, str, str]]
+    outages: list[tuple[float, float]]
+    """When no request is answered: from, to."""
+
+
+STORIES = {
+    "2 kill host leader": Story(
+        [(2.0, "kill", "host-0", ""), (2.6, "view", "replica-1", "view 1")], [(2.05, 2.7)]
+    ),
+    "1 every 2 suspect replica follower": Story(
+        [
+            *((1.0, "suspect", "replica-1", ""), (1.02, "view", "replica-1", "view 1")),
+            *((3.0, "suspect", "replica-2", ""), (3.02, "view", "replica-2", "view 2")),
+            *((5.0, "suspect", "replica-0", ""), (5.02, "view", "replica-0", "view 3")),
+            *((7.0, "suspect", "replica-1", ""), (7.02, "view", "replica-1", "view 4")),
+        ],
+        [(1.05, 1.3), (3.05, 3.2), (5.05, 5.6), (7.05, 7.2)],
+    ),
+    "2 cut host leader; +3 heal": Story(
+        [
+            *((2.0, "cut", "host-0", ""), (2.6, "view", "replica-1", "view 1")),
+            (5.0, "heal", "", ""),
+        ],
+        [(2.05, 2.9)],
+    ),
+    "1 kill host 0; +1 restart it; +1 kill host 1; +1 restart it": Story(
+        [
+            *((1.0, "kill", "host-0", ""), (1.6, "view", "replica-1", "view 1")),
+            *((2.3, "restart", "host-0", ""), (2.3, "recovered", "replica-0", "")),
+            *((3.3, "kill", "host-1", ""), (3.9, "view", "replica-2", "view 2")),
+            *((4.6, "restart", "host-1", ""), (4.6, "recovered", "replica-1", "")),
+        ],
+        [(1.05, 1.7), (3.35, 4.1)],
+    ),
+}
+
+
+class Disturbed(NamedTuple):
+    """The tables of runs with faults."""
+
+    runs: pd.DataFrame
+    timeline: pd.DataFrame
+    latency: pd.DataFrame
+    events: pd.DataFrame
+
+
+def disturbed(
+    *faults: str,
+    protocols: tuple[str, ...] = ("jpaxos", "spaxos"),
+    repeats: int = 1,
+    duration_s: float = 9.0,
+) -> Disturbed:
+    """Return runs under 1,000 clients, each with the story of its faults, or with none for ""."""
+    parts = []
+    for words in faults:
+        runs = runs_of(protocols, clients=(1_000,), repeats=repeats)
+        runs = runs.assign(faults=words, duration_s=duration_s, run_id=runs["run_id"] + words)
+        parts += [_disturbed(run) for run in runs.to_dict("records")]
+    return Disturbed(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
+
+
+def _disturbed(run: dict[Any, Any]) -> Disturbed:
+    story = STORIES.get(run["faults"], Story([], []))
+    random = np.random.default_rng(run["seed"])
+    bins = np.arange(round((run["warmup_s"] + run["duration_s"]) / BIN_S))
+    start_s = bins * BIN_S - run["warmup_s"]
+    share = np.ones(len(bins))
+    waited_ms = np.zeros(len(bins))
+    for begin_s, end_s in story.outages:
+        lost_s = np.minimum(start_s + BIN_S, end_s) - np.maximum(start_s, begin_s)
+        share -= np.clip(lost_s, 0, None) / BIN_S
+        after_s = start_s - end_s
+        share *= np.where(after_s > -BIN_S, 1 - 0.5 * np.exp(-5 * np.clip(after_s, 0, None)), 1)
+        waited_ms += np.where((after_s > -BIN_S) & (after_s <= 0), 1e3 * (end_s - begin_s), 0)
+    noise = random.normal(1, 0.03, len(bins))
+    completed = np.round(run["throughput_rps"] * BIN_S * np.clip(share, 0, 1) * noise).astype(int)
+    timeline = pd.DataFrame(
+        {
+            "fleet": 0,
+            "bin": bins,
+            "time_s": (bins + 1) * BIN_S,
+            "completed": completed,
+            "retried": 0,
+            "outstanding": 1_000,
+            "latency_ms_sum": completed * run["latency_ms_mean"],
+        }
+    )
+    parts = []
+    for ms, part in ((run["latency_ms_p50"], 0.97), (run["latency_ms_p99"], 0.03)):
+        buckets = histogram.buckets_of((ms * noise + waited_ms * (part < 0.5)) * 1e-3)
+        counts = np.ceil(completed * part).astype(int)
+        parts.append(pd.DataFrame({"fleet": 0, "bin": bins, "bucket": buckets, "count": counts}))
+    latency = pd.concat(parts, ignore_index=True)
+    events = pd.DataFrame(story.events, columns=list(EVENTS_COLUMNS))
+    events["time_s"] += run["warmup_s"]
+    config = msgspec.convert({key: run[key] for key in RunConfig.__struct_fields__}, RunConfig)
+    numbers = summarise.measure(config, timeline, latency, counters_of(pd.DataFrame([run])), events)
+    run |= {key: numbers[key] for key in ("unavailability_s", "recovery_s", "throughput_rps")}
+    run["retried"] = 1_000.0 * len(story.outages)
+    tables = (timeline, latency[latency["count"] > 0], events)
+    return Disturbed(pd.DataFrame([run]), *(each.assign(run_id=run["run_id"]) for each in tables))
 
 
 def runs_of(
@@ -85,6 +194,8 @@ def _run(protocol: str, replicas: int, clients: int, repeat: int, noise: float) 
         "latency_ms_p999": 5.0 * mean_ms,
         "completed": float(int(throughput)),
         "retried": 0.0,
+        "unavailability_s": 0.0,
+        "recovery_s": np.nan,
         "cpu_us_per_request": leader_us * 1.7 * noise,
         "run_id": f"{protocol}-{replicas}-{clients}-{repeat}",
         "started_at": f"2026-03-0{1 + repeat}T10:00:00+00:00",

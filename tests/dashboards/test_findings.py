@@ -1,12 +1,18 @@
+import math
+
 import pandas as pd
+import pytest
 
 from dashboards.findings import Finding, findings
+from experiments.results import EVENTS_COLUMNS
 from experiments.summarise import summary
-from tests.dashboards.result_set import failed, runs_of
+from tests.dashboards.result_set import disturbed, failed, runs_of
+
+NO_EVENTS = pd.DataFrame(columns=["run_id", *EVENTS_COLUMNS])
 
 
-def said(runs: pd.DataFrame) -> dict[str, Finding]:
-    return {finding.heading: finding for finding in findings(runs, summary(runs))}
+def said(runs: pd.DataFrame, events: pd.DataFrame = NO_EVENTS) -> dict[str, Finding]:
+    return {finding.heading: finding for finding in findings(runs, summary(runs), events)}
 
 
 def two_points(jpaxos_rps: float, spaxos_rps: float) -> pd.DataFrame:
@@ -64,6 +70,59 @@ def test_the_lightest_load_is_that_of_the_fewest_clients() -> None:
         "<strong>S-Paxos</strong> answers half of the requests within <strong>0.500 ms</strong> "
         "and 99% within 1.00 ms with 10 clients."
     )
+
+
+def survival(words: str, **numbers: float) -> str:
+    """Return what is said of one run of JPaxos with these faults and results."""
+    tables = disturbed(words, protocols=("jpaxos",))
+    (sentence,) = said(tables.runs.assign(**numbers), tables.events)["Under faults"].items
+    return sentence
+
+
+def test_a_run_with_faults_is_told_in_a_sentence() -> None:
+    numbers = {"unavailability_s": 0.7, "recovery_s": 0.85, "retried": 1_000.0}
+    assert survival("2 kill host leader", **numbers) == (
+        "<strong>JPaxos</strong>: host 0 (leader) killed at 2.0 s; no replies for "
+        "<strong>0.7 s</strong>; 90% of the throughput again after <strong>0.8 s</strong>; "
+        "1,000 requests tried again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"unavailability_s": 0.0}, "; replies never stopped; "),
+        ({"recovery_s": 0.01}, "; 90% of the throughput kept; "),
+        ({"recovery_s": math.nan}, "; 90% of the throughput not seen again; "),
+        ({"retried": 1.0}, "; 1 request tried again."),
+    ],
+)
+def test_a_fault_that_cost_nothing_or_all_is_told_so(numbers: dict[str, float], words: str) -> None:
+    assert words in survival("2 kill host leader", **numbers)
+
+
+def test_of_many_faults_the_first_are_named() -> None:
+    assert (
+        ": replica 1 suspects the leader at 1.0 s, replica 2 suspects the leader at 3.0 s, "
+        "replica 0 suspects the leader at 5.0 s and 1 more fault; "
+    ) in survival("1 every 2 suspect replica follower")
+
+
+def test_faults_that_took_no_effect_are_told() -> None:
+    assert ": no fault took effect; " in survival("8 kill host 2")
+
+
+def test_runs_without_faults_are_not_among_those_with() -> None:
+    assert "Under faults" not in said(runs_of())
+    tables = disturbed("", "2 kill host leader", protocols=("jpaxos",))
+    assert len(said(tables.runs, tables.events)["Under faults"].items) == 1
+
+
+def test_of_too_many_runs_with_faults_the_worst_are_told() -> None:
+    tables = disturbed("2 kill host leader", repeats=10)
+    found = said(tables.runs, tables.events)["Under faults"]
+    assert found.text.startswith("Of 20 runs with faults, the 12 with the longest gaps in replies")
+    assert len(found.items) == 12
 
 
 def test_all_runs_safe_is_said_with_their_number() -> None:

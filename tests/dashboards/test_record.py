@@ -1,7 +1,8 @@
+import math
 import re
 
-from dashboards import record
-from tests.dashboards.result_set import failed, runs_of
+from dashboards import record, theme
+from tests.dashboards.result_set import disturbed, failed, runs_of
 
 
 def cells(html: str, tag: str) -> list[str]:
@@ -23,6 +24,25 @@ def test_a_run_is_written_with_units_and_formatted_numbers() -> None:
     assert row["requests/s"] == "1.23 M"
     assert row["p50 (ms)"] == "0.543"
     assert row["completed"] == "5,000"
+
+
+def test_gaps_and_recovery_have_columns_where_there_were_faults() -> None:
+    assert "recovery (s)" not in record.run_table(runs_of())
+    runs = disturbed("", "2 kill host leader", protocols=("jpaxos",)).runs
+    runs["unavailability_s"], runs["recovery_s"] = [0.0, 0.7], [math.nan, 0.8499]
+    table = record.run_table(runs)
+    head = cells(table, "th")
+    place = head.index("longest gap (s)")
+    assert head[place + 1] == "recovery (s)"
+    quiet, hit = (cells(row, "td") for row in table.split("<tr")[2:])
+    assert quiet[place : place + 2] == ["0.0", theme.GAP]
+    assert hit[place : place + 2] == ["0.7", "0.8"]
+
+
+def test_a_text_that_is_empty_is_listed_as_a_gap() -> None:
+    facts = record.constant_settings(runs_of())
+    listed = dict(zip(cells(facts, "dt"), cells(facts, "dd"), strict=True))
+    assert listed["faults"] == theme.GAP
 
 
 def test_a_run_that_does_not_count_stands_out_and_has_no_numbers() -> None:

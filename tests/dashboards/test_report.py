@@ -9,7 +9,7 @@ from plotly.offline import get_plotlyjs
 from dashboards import report
 from experiments.results import TABLES, ResultsError, ResultsWriter
 from experiments.spec import Suite
-from tests.dashboards.result_set import counters_of, failed, runs_of
+from tests.dashboards.result_set import counters_of, disturbed, failed, runs_of
 
 
 class Page(HTMLParser):
@@ -34,23 +34,30 @@ class Page(HTMLParser):
         return sum(each == tag for each, _ in self.tags)
 
 
-def write_results(folder: Path, runs: pd.DataFrame) -> None:
-    """Write a result folder as a sweep does."""
-    counters = counters_of(runs)
-    empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
+def write_results(folder: Path, runs: pd.DataFrame, **tables: pd.DataFrame) -> None:
+    """Write a result folder as a sweep does; what is not among `tables` is empty."""
+    empty = {name: pd.DataFrame(columns=["run_id", *TABLES[name]]) for name in TABLES}
+    tables = empty | {"counters": counters_of(runs)} | tables
     with ResultsWriter(folder, Suite(name="synthetic")) as writer:
         for row in runs.to_dict("records"):
-            of_run = counters[counters["run_id"] == row["run_id"]]
-            first = list(TABLES["counters"])
-            rest = [key for key in of_run.columns if key not in {*first, "run_id"}]
-            writer.record(row, empty | {"counters": of_run[[*first, *rest]]})
+            of_run = {name: of(row["run_id"], name, table) for name, table in tables.items()}
+            writer.record(row, of_run)
+
+
+def of(run_id: str, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a run, without its run_id and with the columns in their order."""
+    first = list(TABLES[name])
+    rest = [key for key in table.columns if key not in {*first, "run_id"}]
+    return table[table["run_id"] == run_id][[*first, *rest]]
 
 
 def render(runs: pd.DataFrame, counters: pd.DataFrame | None = None) -> str:
     """Return the page without plotly.js, whose source would drown what a test looks for."""
     counters = counters_of(runs) if counters is None else counters
-    return report.render(runs, counters).replace(get_plotlyjs(), "")
+    return report.render(runs, counters, NOTHING_OVER_TIME).replace(get_plotlyjs(), "")
 
+
+NOTHING_OVER_TIME = report.OverTime(*[pd.DataFrame()] * 3)
 
 FIGURE_TITLES = [
     "Throughput against clients",
@@ -72,6 +79,20 @@ def test_a_result_folder_gets_one_file_beside_its_tables(tmp_path: Path) -> None
         *FIGURE_TITLES,
         *RECORDS,
     ]
+
+
+def test_runs_with_faults_come_with_a_figure_and_a_sentence_each(tmp_path: Path) -> None:
+    runs, *over_time = disturbed("", "2 kill host leader")
+    names = ("timeline", "latency", "events")
+    write_results(tmp_path, runs, **dict(zip(names, over_time, strict=True)))
+    html = report.write(tmp_path).read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    assert Page(html).headings == [
+        "Paxoscope: synthetic",
+        "Through the faults",
+        *FIGURE_TITLES,
+        *RECORDS,
+    ]
+    assert html.count("host 0 (leader) killed at 2.0 s; no replies for <strong>0.6 s") == 2
 
 
 def test_the_report_goes_where_it_is_asked_to(tmp_path: Path) -> None:

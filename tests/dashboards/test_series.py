@@ -1,6 +1,6 @@
 from dashboards.series import hover_texts, split
 from experiments.summarise import summary
-from tests.dashboards.result_set import runs_of
+from tests.dashboards.result_set import disturbed, runs_of
 
 
 def test_there_is_one_curve_a_protocol_named_by_the_protocol_alone() -> None:
@@ -24,6 +24,23 @@ def test_what_a_setting_says_is_escaped() -> None:
     points = summary(runs_of(("jpaxos",), replicas=(3, 5)))
     points["service"] = ["<script>" if n == 3 else "kv" for n in points["replicas"]]
     assert split(points)[0].name == "JPaxos, n = 3, service = &lt;script&gt;"
+
+
+def test_a_long_text_is_cut_short_and_still_tells_curves_apart() -> None:
+    words = ["", *(f"2 kill host leader; +3 {verb} it" for verb in ("pause", "restart", "resume"))]
+    points = summary(disturbed(*words, protocols=("jpaxos",)).runs)
+    assert [series.settings for series in split(points)] == [
+        "faults = none",
+        "faults = 2 kill host leader; +3 paus\u2026",
+        "faults = 2 kill host leader; +3 rest\u2026",
+        "faults = 2 kill host leader; +3 resu\u2026",
+    ]
+    points["faults"] = points["faults"].str.replace("+3", "and much later +3")
+    assert [series.settings for series in split(points)][1:] == [
+        "faults = 2 kill host leader; and muc\u2026",
+        "faults = 2 kill host leader; and muc\u2026 (2)",
+        "faults = 2 kill host leader; and muc\u2026 (3)",
+    ]
 
 
 def test_a_hover_label_gives_every_number_of_its_point() -> None:

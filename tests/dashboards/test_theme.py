@@ -50,6 +50,9 @@ def test_a_tint_runs_from_the_paper_to_the_pure_colour() -> None:
     assert theme.tint("spaxos", 1) == theme.colour("spaxos")
 
 
-@pytest.mark.parametrize(("values", "dtick"), [([1, 1_000], "D2"), ([1, 100_000], 1)])
-def test_a_long_logarithmic_axis_has_fewer_labels(values: list[int], dtick: str | int) -> None:
+@pytest.mark.parametrize(
+    ("values", "dtick"),
+    [([1, 1_000], "D2"), ([1, 100_000], 1), ([1, math.nan, 9], "D2"), ([math.nan], "D2")],
+)
+def test_a_long_logarithmic_axis_has_fewer_labels(values: list[float], dtick: str | int) -> None:
     assert theme.log_axis("Clients (count)", values)["dtick"] == dtick

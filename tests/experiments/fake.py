@@ -5,7 +5,12 @@ from typing import Self
 
 import pandas as pd
 
-from experiments.results import COUNTERS_COLUMNS, LATENCY_COLUMNS, TIMELINE_COLUMNS
+from experiments.results import (
+    COUNTERS_COLUMNS,
+    EVENTS_COLUMNS,
+    LATENCY_COLUMNS,
+    TIMELINE_COLUMNS,
+)
 from experiments.runner import Measured
 from experiments.spec import BIN_S, RunConfig
 
@@ -13,7 +18,10 @@ REQUESTS_PER_CLIENT_AND_BIN = 7
 
 
 def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Measured:
-    """Make the tables of a steady run: one fleet, one latency bucket, host 0 leads."""
+    """Make the tables of a steady run: one fleet, one latency bucket, host 0 leads.
+
+    Where it is to have faults, one begins with the window and does no harm.
+    """
     bins = range(round(config.load_s / BIN_S))
     completed = config.clients * REQUESTS_PER_CLIENT_AND_BIN
     timeline = [
@@ -29,12 +37,14 @@ def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Meas
         for each in bins
         for host in range(config.replicas)
     ]
+    events = [(config.warmup_s, "kill", "host-1", "")] if config.faults else []
     return Measured(
         outcome,
         safety,
         pd.DataFrame(timeline, columns=list(TIMELINE_COLUMNS)),
         pd.DataFrame(latency, columns=list(LATENCY_COLUMNS)),
         pd.DataFrame(counters, columns=[*COUNTERS_COLUMNS, "cpu_s", "leads", "rss_bytes"]),
+        pd.DataFrame(events, columns=list(EVENTS_COLUMNS)),
     )
 
 

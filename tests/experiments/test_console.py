@@ -1,6 +1,8 @@
 import io
+import math
 import re
 
+import msgspec
 from rich.console import Console
 
 from experiments.console import Display, points_table
@@ -24,9 +26,9 @@ def _row(throughput_rps: float = 1000.0, outcome: str = OK, safety: str = OK) ->
     return dict.fromkeys(measures, 1.5) | verdicts | {"throughput_rps": throughput_rps}
 
 
-def _printed(rows: dict[str, Row]) -> str:
+def _printed(rows: dict[str, Row], suite: Suite = SUITE) -> str:
     console = Console(file=io.StringIO(), width=160)
-    console.print(points_table(SUITE, rows))
+    console.print(points_table(suite, rows))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -52,6 +54,26 @@ def test_a_point_without_a_sound_run_has_no_numbers() -> None:
     table = _printed({run.run_id: unsafe for run in RUNS if run.repeat == 0})
     assert table.count("0 of 3 ok; UNSAFE: executed twice; not run") == 2
     assert "1,000" not in table
+
+
+def test_a_suite_with_faults_shows_what_they_cost() -> None:
+    """Of three repeats the median; a dash where one of them never recovered."""
+    axes = {"faults": ["", "0 kill host 1;\n1 kill host leader"]}
+    suite = msgspec.structs.replace(SUITE, axes=axes)
+    rows = {
+        run.run_id: _row()
+        | {"unavailability_s": 0.1 * (7 + run.repeat)}
+        | {"recovery_s": 0.9 if run.config.faults else math.nan}
+        for run in expand(suite)
+    }
+    table = _printed(rows, suite)
+    assert re.search(r" gap s +recovery s +runs", table)
+    assert re.search(r" none .* 0\.80 +- +ok", table)
+    assert re.search(r" 0 kill host 1; 1 kill host leader .* 0\.80 +0\.90 +ok", table)
+
+
+def test_a_suite_without_faults_shows_no_gaps() -> None:
+    assert "gap s" not in _printed({})
 
 
 def test_measured_values_keep_three_digits() -> None:

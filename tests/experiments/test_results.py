@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -16,11 +17,12 @@ from experiments.spec import RunConfig, Suite, load_suite
 from tests.experiments.fake import measured
 
 SUITE = Suite(name="s")
-CONFIG = RunConfig(clients=2, warmup_s=0.0, duration_s=0.1, cooldown_s=0.1)
+CONFIG = RunConfig(clients=2, warmup_s=0.0, duration_s=0.1, cooldown_s=0.1, faults="0 kill host 1")
 READERS = {
     "timeline": results.timeline,
     "latency": results.latency,
     "counters": results.counters,
+    "events": results.events,
 }
 
 
@@ -64,6 +66,28 @@ def test_a_metric_that_only_some_actors_have_is_nan_elsewhere(tmp_path: Path) ->
     assert batches["b"] == 3 * len(more)
 
 
+def test_some_runs_are_read_alone(tmp_path: Path) -> None:
+    _record(tmp_path, "a", "b", "c")
+    for read in READERS.values():
+        assert set(read(tmp_path, ["c", "a"])["run_id"]) == {"a", "c"}
+
+
+def test_a_table_of_no_runs_has_its_columns(tmp_path: Path) -> None:
+    for name, read in READERS.items():
+        assert list(read(tmp_path, []).columns) == ["run_id", *TABLES[name]]
+
+
+def test_a_sweep_without_faults_has_a_table_without_events(tmp_path: Path) -> None:
+    quiet = measured(msgspec.structs.replace(CONFIG, faults="")).tables
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        writer.record(_row("a"), quiet)
+        writer.record(_row("b"), measured(CONFIG).tables)
+    events = results.events(tmp_path)
+    assert events.to_dict("records") == [
+        {"run_id": "b", "time_s": 0.0, "event": "kill", "target": "host-1", "detail": ""}
+    ]
+
+
 def test_a_failed_run_has_a_row_and_no_measurements(tmp_path: Path) -> None:
     _record(tmp_path, "a")
     empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
@@ -87,11 +111,11 @@ def test_the_suite_lies_beside_the_results_and_can_be_run_again(tmp_path: Path) 
     assert load_suite(str(tmp_path / "suite.toml")) == suite
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize("moment", range(5))
 def test_a_run_is_there_with_all_its_tables_or_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    """Killed before any of its four files takes its name, a run leaves what was there before."""
+    """Killed before any of its five files takes its name, a run leaves what was there before."""
     _record(tmp_path, "a")
     renames: list[Path] = []
     replace = Path.replace
@@ -217,11 +241,16 @@ def _refusal(folder: Path, table: pd.DataFrame) -> str:
     return str(refusal.value).removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize("key", ["window", "cpu_us_per_request", "started_at", "cores", "commit"])
+@pytest.mark.parametrize(
+    "key", ["faults", "recovery_s", "cpu_us_per_request", "started_at", "commit"]
+)
 def test_results_of_another_version_are_told(tmp_path: Path, key: str) -> None:
     _record(tmp_path, "a")
     table = results.runs(tmp_path).drop(columns=key)
-    assert _refusal(tmp_path, table) == f"written by another version: lacks the column {key}"
+    assert _refusal(tmp_path, table) == (
+        "written by another version (read it with that one, or run the suite into a new folder): "
+        f"lacks the column {key}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ AXIS_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "duration_s": st.integers(1, 1000).map(lambda bins: bins / 10),
     "kv_get_fraction": st.floats(0, 1),
     "seed": st.integers(0, (1 << 63) - 1),
+    "crash_model": st.sampled_from(["crash_stop", "epoch", "full"]),
+    "faults": st.sampled_from(["", "0 kill host leader", "0 every 1 cut host 0; +0.05 heal"]),
 }
 
 
@@ -106,6 +109,21 @@ def test_shipped_suites_are_right_and_described(name: str) -> None:
     assert suite.description
 
 
+def test_the_page_of_faults_shows_suites_that_are_right(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    examples = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert examples
+    for text in examples:
+        assert any(point.faults for point in load_suite(_write(tmp_path, text)).points())
+
+
+def test_the_page_of_faults_lists_the_shipped_suites_that_have_some() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    _, _, table = page.partition("## Shipped suites")
+    with_faults = {name for name in shipped_suites() if "faults" in load_suite(name).base}
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == with_faults
+
+
 FILE_ERRORS = {
     "[base]\nreplicas = 4": "base.replicas = 4: must be odd (1, 3, 5, 7, ...)",
     "[base]\nreplicas = 0": "base.replicas = 0: must be a whole number from 1 to 201",
@@ -171,6 +189,31 @@ FILE_ERRORS = {
     "[axes]\nclients = [1, 10, -1]": (
         "axes.clients[2] = -1: must be a whole number from 1 to 4_194_304"
     ),
+    '[base]\nfaults = "2 kil host leader"': (
+        'base.faults = "2 kil host leader": event 1 (2 kil host leader): kil must be kill, '
+        "restart, pause, resume, suspect, cut, heal or slow; did you mean kill?"
+    ),
+    "[base]\nfaults = 2": "base.faults = 2: must be text in quotes",
+    '[base]\nfaults = "2 kill host 3"': (
+        'base.faults = "2 kill host 3": event 1 (2 kill host 3): host 3 must be from 0 to 2'
+    ),
+    '[base]\nfaults = "2 kill fleet 1"': (
+        'base.faults = "2 kill fleet 1": event 1 (2 kill fleet 1): fleet 1 must be 0'
+    ),
+    '[base]\nduration_s = 2\nfaults = "2 heal"': (
+        'base.faults = "2 heal": event 1 (2 heal): must come before the window ends, duration_s = 2'
+    ),
+    '[base]\nfaults = "1 kill host 0; +1 restart it"\n[axes]\n'
+    'crash_model = ["epoch", "crash_stop"]': (
+        'base.faults = "1 kill host 0; +1 restart it": event 2 (+1 restart it): needs '
+        'crash_model = "epoch" or "full"; under "crash_stop" nothing is stored, and a replica '
+        "that forgot its votes must not return"
+    ),
+    '[base]\nfaults = "2 kill coordinator 0"\n[axes]\nprotocol = ["spaxos", "jpaxos"]': (
+        'base.faults = "2 kill coordinator 0": event 1 (2 kill coordinator 0): '
+        "this protocol has no coordinator"
+    ),
+    '[axes]\nfaults = ["2  heal", "2 heal"]': 'axes.faults[1] = "2 heal": is there twice',
     "[axes]\nreplicas = [3, 4]": "axes.replicas[1] = 4: must be odd (1, 3, 5, 7, ...)",
     "[axes]\nclients = [1, 2, 1]": "axes.clients[2] = 1: is there twice",
     "[axes]\nclients = []": "axes.clients = []: must hold at least one value",
@@ -214,6 +257,12 @@ OVERRIDE_ERRORS = {
     "clients=[1\n2 3]": "--set 'clients=[1\\n2 3]': not a TOML value",
     "clients" * 50: f"--set {'clients' * 50}: must be key=value",
     f"seed={'[' * 3000}{']' * 3000}": f"--set seed={'[' * 3000}{']' * 3000}: not a TOML value",
+    "faults=2 kill hots 1": (
+        '--set faults = "2 kill hots 1": event 1 (2 kill hots 1): hots must be host, replica, '
+        "coordinator, fleet or it; did you mean host?"
+    ),
+    "faults=[2 heal, 3 heal]": "--set faults=[2 heal, 3 heal]: not a TOML value",
+    "faults='2 heal": "--set faults='2 heal: not a TOML value",
     "repeats=none": '--set repeats = "none": must be a whole number from 1 to 1_000',
 }
 
@@ -231,7 +280,8 @@ def test_an_unknown_suite_is_told_with_what_there_is() -> None:
     with pytest.raises(SuiteError) as refusal:
         load_suite("dmeo")
     assert str(refusal.value) == (
-        "dmeo: no such suite; shipped are bench, demo and throughput; "
+        "dmeo: no such suite; shipped are bench, coordinator_crash, demo, false_suspicion, "
+        "follower_crash, leader_crash, partition, rolling_restart and throughput; "
         "others go by their path, ending in .toml; did you mean demo?"
     )
 
@@ -267,3 +317,26 @@ def test_a_value_that_is_nested_is_told(tmp_path: Path, depth: int) -> None:
 def test_a_service_of_ones_own_needs_no_quotes(tmp_path: Path) -> None:
     suite = load_suite(_write(tmp_path), ["service=actors.services.kv:SERVICE"])
     assert suite.base["service"] == "actors.services.kv:SERVICE"
+
+
+def test_faults_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    """They become one line, so that the same faults are the same setting however written."""
+    text = '[base]\nfaults = """\n  2 kill  host leader\n\n  +1 kill it;\n"""'
+    assert load_suite(_write(tmp_path, text)).base == {"faults": "2 kill host leader; +1 kill it"}
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_faults_need_no_quotes_in_an_override(tmp_path: Path, quote: str) -> None:
+    words = "1 kill host leader; +1 heal"
+    suite = load_suite(_write(tmp_path), [f"faults= {quote}{words}{quote} "])
+    assert suite.base["faults"] == words
+
+
+def test_faults_can_be_switched_off_by_an_override(tmp_path: Path) -> None:
+    path = _write(tmp_path, '[base]\nfaults = "1 heal"')
+    assert load_suite(path, ["faults="]).base["faults"] == ""
+
+
+def test_faults_can_be_swept(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["faults=['', '1 heal']"])
+    assert [point.faults for point in suite.points()] == ["", "1 heal"] * 4

@@ -1,9 +1,13 @@
 import math
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from actors import faults
 from actors.core import histogram
 from experiments import summarise
 from experiments.results import LATENCY_COLUMNS, TIMELINE_COLUMNS
@@ -38,14 +42,21 @@ def _counters(*rows: tuple[int, int, float, int, float, float]) -> pd.DataFrame:
     return table.assign(actor=actors, time_s=(table["bin"] + 1) * 0.1)
 
 
+def _events(*rows: tuple[float, str]) -> pd.DataFrame:
+    """Make rows of (time_s, event)."""
+    table = pd.DataFrame(list(rows), columns=["time_s", "event"])
+    return table.assign(target="host-0", detail="")
+
+
 NO_COUNTERS = _counters()
+NO_EVENTS = _events()
 
 
 def test_throughput_counts_the_window_alone() -> None:
     timeline = pd.concat(
         [_timeline([99, 99, 1, 2, 3, 99]), _timeline([99, 99, 10, 20, 30, 99], fleet=1)]
     )
-    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS)
+    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["completed"] == 66
     assert numbers["throughput_rps"] == pytest.approx(66 / 0.3)
     assert numbers["retried"] == 2 * (2 + 3 + 4)
@@ -59,7 +70,7 @@ def test_the_window_leaves_out_its_beginning_and_takes_in_its_end() -> None:
 
 def test_the_mean_weighs_every_request_alike() -> None:
     timeline = _timeline([0, 0, 1, 0, 3]).assign(latency_ms_sum=[0, 0, 8.0, 0, 4.0])
-    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS)
+    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["latency_ms_mean"] == 3.0
 
 
@@ -73,7 +84,7 @@ def test_percentiles_come_from_the_merged_histogram() -> None:
         (0, 0, SECOND, 10_000),  # Warm-up.
         (1, 5, SECOND, 10_000),  # Cool-down.
     )
-    numbers = summarise.measure(CONFIG, timeline, latency, NO_COUNTERS)
+    numbers = summarise.measure(CONFIG, timeline, latency, NO_COUNTERS, NO_EVENTS)
     assert numbers["latency_ms_p50"] == pytest.approx(1, rel=0.01)
     assert numbers["latency_ms_p95"] == pytest.approx(1, rel=0.01)
     assert numbers["latency_ms_p99"] == pytest.approx(1000, rel=0.01)
@@ -81,11 +92,156 @@ def test_percentiles_come_from_the_merged_histogram() -> None:
 
 
 def test_nothing_completed_has_a_throughput_and_no_latency() -> None:
-    numbers = summarise.measure(CONFIG, _timeline([5, 5]), _latency(), NO_COUNTERS)
+    numbers = summarise.measure(CONFIG, _timeline([5, 5]), _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["throughput_rps"] == 0
     assert math.isnan(numbers["latency_ms_mean"])
     assert math.isnan(numbers["latency_ms_p50"])
     assert math.isnan(numbers["cpu_us_per_request"])
+
+
+LONG = RunConfig(warmup_s=1.0, duration_s=6.0)
+"""Its window is the bins 10 to 69."""
+
+
+def _outages(
+    completed: list[int], *events: tuple[float, str], fleets: int = 1
+) -> tuple[float, float]:
+    """Return unavailability and recovery of `LONG`, if its window has these replies and events.
+
+    `completed` are the replies of each bin of the window; `events` are in seconds since it began.
+    """
+    parts = [_timeline([100] * 10 + completed + [100] * 9, fleet) for fleet in range(fleets)]
+    since = _events(*((LONG.warmup_s + time_s, event) for time_s, event in events))
+    numbers = summarise.measure(LONG, pd.concat(parts), _latency(), NO_COUNTERS, since)
+    return numbers["unavailability_s"], numbers["recovery_s"]
+
+
+def test_the_longest_gap_in_the_replies_of_all_fleets_is_the_unavailability() -> None:
+    unavailability_s, _ = _outages([9] * 10 + [0] * 3 + [1] + [0] * 7 + [9] * 39)
+    assert unavailability_s == 0.7
+
+
+def test_while_one_fleet_is_answered_there_is_no_gap() -> None:
+    """The second fleet has no rows after its last reply, as one that was killed."""
+    timeline = pd.concat([_timeline([1] * 80), _timeline([1] * 20, fleet=1)])
+    numbers = summarise.measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    assert numbers["unavailability_s"] == 0
+
+
+def test_a_gap_that_lasts_to_the_end_counts_though_the_timeline_ends_before() -> None:
+    numbers = summarise.measure(LONG, _timeline([1] * 50), _latency(), NO_COUNTERS, NO_EVENTS)
+    assert numbers["unavailability_s"] == 2.0
+
+
+def test_a_gap_outside_of_the_window_does_not_count() -> None:
+    timeline = _timeline([0] * 10 + [1] * 60)
+    numbers = summarise.measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    assert numbers["unavailability_s"] == 0
+
+
+def test_recovery_lasts_until_a_second_has_90_percent_of_the_throughput_before() -> None:
+    """The second after 0.7 s without replies has 90% if half of it is at 80%, not if at 70%."""
+    killed = [100] * 20 + [0] * 7 + [80] * 5 + [100] * 28
+    assert _outages(killed, (2.0, "kill")) == (0.7, pytest.approx(0.7))
+    slower = [100] * 20 + [0] * 7 + [70] * 5 + [100] * 28
+    assert _outages(slower, (2.0, "kill")) == (0.7, pytest.approx(0.9))
+
+
+def test_recovery_begins_with_the_fault_and_not_with_its_bin() -> None:
+    killed = [100] * 20 + [50] + [0] * 7 + [100] * 32
+    assert _outages(killed, (2.05, "kill"))[1] == pytest.approx(0.75)
+
+
+def test_a_burst_after_a_gap_does_not_make_the_gap_shorter() -> None:
+    """Half a second into the gap, the following second already has 90% of the throughput."""
+    open_loop = [100] * 20 + [0] * 10 + [190] * 10 + [100] * 20
+    assert _outages(open_loop, (2.0, "pause"))[1] == pytest.approx(1.0)
+
+
+def test_where_the_throughput_never_falls_there_is_nothing_to_wait_for() -> None:
+    assert _outages([100] * 60, (2.05, "kill")) == (0.0, 0.0)
+
+
+def test_a_throughput_that_is_never_back_has_no_recovery() -> None:
+    assert math.isnan(_outages([100] * 20 + [0] * 5 + [80] * 35, (2.0, "kill"))[1])
+
+
+def test_of_several_faults_the_longest_recovery_counts() -> None:
+    suspected = [100] * 5 + [0] * 2 + [100] * 13 + [0] * 6 + [100] * 14 + [0] * 3 + [100] * 17
+    events = [(0.5, "suspect"), (2.0, "suspect"), (4.0, "suspect")]
+    assert _outages(suspected, *events) == (0.6, pytest.approx(0.6))
+
+
+def test_faults_within_a_second_are_measured_together() -> None:
+    killed = [100] * 10 + [0] * 3 + [100] * 4 + [0] * 3 + [100] * 40
+    assert _outages(killed, (1.0, "kill"), (1.7, "kill"))[1] == pytest.approx(1.0)
+
+
+def test_one_fault_of_several_without_recovery_leaves_none() -> None:
+    lost = [100] * 10 + [0] * 2 + [100] * 18 + [0] * 5 + [50] * 25
+    assert math.isnan(_outages(lost, (1.0, "kill"), (3.0, "kill"))[1])
+
+
+def test_what_mends_or_follows_a_fault_is_not_one() -> None:
+    killed = [100] * 20 + [0] * 5 + [100] * 5 + [0] * 9 + [100] * 21
+    others = [(0.0, "view"), (2.1, "view"), (3.0, "restart"), (3.0, "recovered")]
+    assert _outages(killed, (2.0, "kill"), *others)[1] == pytest.approx(1.9)
+    assert math.isnan(_outages(killed, *others)[1])
+
+
+def test_a_fault_outside_of_the_window_or_in_its_last_second_is_not_judged() -> None:
+    killed = [100] * 20 + [0] * 5 + [100] * 35
+    beyond = [(-0.5, "kill"), (5.01, "kill"), (6.0, "kill")]
+    assert _outages(killed, (2.0, "kill"), *beyond)[1] == pytest.approx(0.5)
+    assert math.isnan(_outages(killed, *beyond)[1])
+
+
+def test_without_replies_before_the_fault_there_is_nothing_to_compare_with() -> None:
+    assert math.isnan(_outages([100] * 60, (0.0, "kill"))[1])
+    assert math.isnan(_outages([0] * 10 + [100] * 50, (1.0, "kill"))[1])
+
+
+def test_a_window_shorter_than_a_second_has_no_recovery() -> None:
+    events = _events((CONFIG.warmup_s + 0.1, "kill"))
+    numbers = summarise.measure(CONFIG, _timeline([9] * 8), _latency(), NO_COUNTERS, events)
+    assert math.isnan(numbers["recovery_s"])
+
+
+@given(
+    before=st.integers(1, 20),
+    gap=st.integers(1, 20),
+    fault_in_bin=st.floats(0, 0.9),
+)
+def test_recovery_from_a_clean_gap_takes_as_long_as_the_gap(
+    before: int, gap: int, fault_in_bin: float
+) -> None:
+    replies = np.array([100.0] * before + [0.0] * gap + [100.0] * 20)
+    fault_s = (before + fault_in_bin) * 0.1
+    recovery_s = summarise.recovery_s(replies, np.array([fault_s]))
+    assert recovery_s == pytest.approx(gap * 0.1 - fault_in_bin * 0.1)
+
+
+def test_the_faults_that_are_measured_are_those_that_the_fault_words_know() -> None:
+    verbs = {each.__name__.lower() for each in get_args(faults.Action)}
+    assert verbs - {"restart", "resume", "heal"} == set(summarise.FAULTS)
+
+
+def test_over_time_has_a_row_for_each_bin_of_the_window() -> None:
+    timeline = pd.concat([_timeline([9, 9, 5, 0, 1, 9]), _timeline([9, 9, 5], fleet=1)])
+    latency = _latency((0, 2, MILLISECOND, 99), (1, 2, SECOND, 1), (0, 0, SECOND, 9))
+    table = summarise.over_time(timeline, latency, 0.2, 0.3)
+    assert table["time_s"].to_list() == [0.1, 0.2, 0.3]
+    assert table["throughput_rps"].to_list() == [100, 0, 10]
+    assert table["latency_ms_p50"].to_list() == pytest.approx(
+        [1.0, math.nan, math.nan], rel=0.01, nan_ok=True
+    )
+    assert table["latency_ms_p999"][0] == pytest.approx(1000, rel=0.01)
+
+
+def test_over_time_of_a_run_without_replies_is_nothing_at_all_times() -> None:
+    table = summarise.over_time(_timeline([]), _latency(), 0.2, 0.3)
+    assert table["throughput_rps"].to_list() == [0, 0, 0]
+    assert table["latency_ms_p50"].isna().all()
 
 
 def test_cpu_is_that_of_all_hosts_and_of_no_fleet() -> None:
@@ -97,7 +253,9 @@ def test_cpu_is_that_of_all_hosts_and_of_no_fleet() -> None:
         (-1, 3, 5.0, 0, 0, 0),  # A fleet.
         (0, 1, 5.0, 0, 0, 0),  # Warm-up.
     )
-    numbers = summarise.measure(CONFIG, _timeline([0, 0, 500, 500]), _latency(), counters)
+    numbers = summarise.measure(
+        CONFIG, _timeline([0, 0, 500, 500]), _latency(), counters, NO_EVENTS
+    )
     assert numbers["cpu_us_per_request"] == pytest.approx(130)
     assert numbers["cpu_us_per_request_leader_host"] == pytest.approx(90)
     assert numbers["cpu_us_per_request_other_hosts"] == pytest.approx(20)

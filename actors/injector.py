@@ -1,0 +1,268 @@
+"""Carries out the fault words of a run while it is under load.
+
+A kill is SIGKILL to a process, a pause SIGSTOP; links are cut and slowed in the actors themselves.
+What is due at once and alike happens at once. When the load ends, whoever is paused goes on and
+all links are healed, so that everybody who is alive can be compared.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
+from itertools import groupby
+
+from actors.core.config import Config
+from actors.core.ids import Address, ReplicaId, View, leader_of
+from actors.core.registry import PROTOCOLS
+from actors.faults import (
+    Action,
+    Cut,
+    Heal,
+    Kill,
+    Occurrence,
+    Pause,
+    Restart,
+    Resume,
+    Slow,
+    Suspect,
+    Target,
+    Timeline,
+)
+from actors.stage import CALL_TIMEOUT_S, Stage
+
+EventRow = tuple[float, str, str, str]
+"""When it took effect, in seconds since the load began; what happened; to whom; details."""
+
+Link = tuple[ReplicaId, ReplicaId]
+"""From a host to another."""
+
+LOAD_HAS_ENDED = "the load has ended"
+
+
+class Injector:
+    """Does to the actors on a stage what a timeline says, and keeps a record of it.
+
+    The measured window begins `window_start_s` seconds after the load. `before_kill` is awaited
+    before actors are killed that can still answer.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        timeline: Timeline,
+        config: Config,
+        *,
+        window_start_s: float,
+        before_kill: Callable[[Collection[Address]], Awaitable[None]],
+    ) -> None:
+        self.events: list[EventRow] = []
+        self._stage = stage
+        self._crew = stage.crew
+        self._timeline = timeline
+        self._hosts = range(config.replicas)
+        self._has_coordinators = PROTOCOLS[config.protocol].coordinator is not None
+        self._window_start_s = window_start_s
+        self._before_kill = before_kill
+        self._cut: set[Link] = set()
+        self._delays_ms: dict[Link, float] = {}
+        self._view: View = 0
+        self._restarts: list[asyncio.Task[None]] = []
+        self._returning: set[Address] = set()
+        self._began_at = self._end_at = 0.0
+
+    # --- Time ---
+
+    async def run(self, load_s: float) -> None:
+        """Carry out what is due in a load that begins now and lasts `load_s` seconds."""
+        self._began_at = time.monotonic()
+        self._end_at = self._began_at + load_s
+        self._planned = asyncio.Event()
+        for replica in self._crew.of("replica"):
+            self._crew.beside(self._follow(replica))
+        while self._left_s > 0:
+            await self._wait()
+            for _, alike in groupby(self._take_due(), key=lambda each: each.action.verb):
+                await asyncio.gather(*map(self._carry_out, alike))
+        await self._end()
+
+    @property
+    def _now_s(self) -> float:
+        """Time since the load began."""
+        return time.monotonic() - self._began_at
+
+    @property
+    def _left_s(self) -> float:
+        """Time until the load ends."""
+        return max(0.0, self._end_at - time.monotonic())
+
+    async def _wait(self) -> None:
+        """Wait until something is due, or what is due next has changed, or the load ends."""
+        due_s = self._timeline.next_s + self._window_start_s - self._now_s
+        self._planned.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._planned.wait(), max(0.0, min(due_s, self._left_s)))
+
+    def _take_due(self) -> list[Occurrence]:
+        due = []
+        while self._timeline.next_s + self._window_start_s <= self._now_s:
+            due.append(self._timeline.take(leader_of(self._view, len(self._hosts))))
+        return due
+
+    def _took_effect(self, occurrence: Occurrence) -> None:
+        self._timeline.took_effect(occurrence, self._now_s - self._window_start_s)
+        self._planned.set()
+
+    def _note(self, event: str, target: object = "", detail: str = "") -> None:
+        self.events.append((self._now_s, event, str(target), detail))
+
+    async def _end(self) -> None:
+        """Undo what keeps those who are alive from being compared."""
+        for address in list(self._crew.paused):
+            await self._stage.resume([address])
+            self._note("resume", address, LOAD_HAS_ENDED)
+        was_whole = not (self._cut or self._delays_ms)
+        await self._heal()  # First, so that who returns now returns to a whole network.
+        await asyncio.gather(*self._restarts)
+        if not was_whole:
+            self._note("heal", detail=LOAD_HAS_ENDED)
+
+    # --- Actions ---
+
+    async def _carry_out(self, occurrence: Occurrence) -> None:
+        action = occurrence.action
+        if isinstance(action, Restart):
+            self._restarts.append(self._crew.beside(self._restart(occurrence, action.target)))
+        else:
+            if await self._act(action):
+                self._note(action.verb, action.target.name if action.target else "", action.detail)
+            self._took_effect(occurrence)
+
+    async def _act(self, action: Action) -> bool:
+        """Do what is over at once; return whether there was anything to be done."""
+        match action:
+            case Kill(target):
+                return await self._kill(target)
+            case Pause(target):
+                return await self._pause(target)
+            case Resume(target):
+                return await self._resume(target)
+            case Suspect(target):
+                return await self._suspect(target)
+            case Cut(target, other, one_way):
+                return await self._cut_off(target, other, one_way)
+            case Slow(target, other, by_ms):
+                return await self._slow_down(target, other, by_ms)
+            case Heal():
+                return await self._heal()
+        raise AssertionError(f"nobody can {action}")
+
+    async def _kill(self, target: Target) -> bool:
+        answering = [each for each in self._up(target) if each not in self._crew.paused]
+        await self._before_kill(answering)
+        there = [each for each in self._nodes(target) if each in self._crew]
+        await self._stage.kill(there)
+        return bool(there)
+
+    async def _restart(self, occurrence: Occurrence, target: Target) -> None:
+        """Start again what is down of a target, and wait until it takes part."""
+        down = [
+            each
+            for each in self._nodes(target)
+            if each not in self._crew and each not in self._returning
+        ]
+        self._returning.update(down)
+        await self._stage.create(down)
+        self._returning.difference_update(down)
+        await self._apply_links(self._stage.up(down))
+        await self._stage.admit(down, self._now_s)
+        if returned := self._stage.up(down):
+            self._note("restart", target.name)
+            await asyncio.gather(*map(self._see_return, returned))
+            self._note("recovered", target.name)
+        self._took_effect(occurrence)
+
+    async def _see_return(self, address: Address) -> None:
+        if address.role == "replica":
+            self._crew.beside(self._follow(address))
+            await self._crew.answer(address, "wait_recovered", self._left_s)
+
+    async def _pause(self, target: Target) -> bool:
+        running = [each for each in self._up(target) if each not in self._crew.paused]
+        await self._stage.pause(running)
+        return bool(running)
+
+    async def _resume(self, target: Target) -> bool:
+        paused = [each for each in self._up(target) if each in self._crew.paused]
+        await self._stage.resume(paused)
+        return bool(paused)
+
+    async def _suspect(self, target: Target) -> bool:
+        return await self._order(self._up(target), "suspect_leader")
+
+    async def _follow(self, replica: Address) -> None:
+        """Keep a record of the views that a replica leads, and learn who leads from that."""
+        while self._left_s > 0:
+            view = await self._crew.answer(replica, "wait_leading", self._view, self._left_s)
+            if view is not None and view > self._view:
+                self._view = view
+                self._note("view", replica, f"view {view}")
+
+    # --- Links ---
+
+    async def _cut_off(self, target: Target, other: Target | None, one_way: bool) -> bool:
+        outwards = self._links(target, other)
+        self._cut |= outwards
+        if not one_way:
+            self._cut |= {(receiver, sender) for sender, receiver in outwards}
+        return await self._apply_links(self._up_hosts())
+
+    async def _slow_down(self, target: Target, other: Target | None, by_ms: float) -> bool:
+        self._delays_ms |= dict.fromkeys(self._links(target, other), by_ms)
+        return await self._apply_links(self._up_hosts())
+
+    async def _heal(self) -> bool:
+        self._cut, self._delays_ms = set(), {}
+        return await self._order(self._up_hosts(), "heal")
+
+    def _links(self, target: Target, other: Target | None) -> set[Link]:
+        """Return the links from a host to another, or to all others."""
+        sender = target.number
+        receivers = self._hosts if other is None else [other.number]
+        return {(sender, receiver) for receiver in receivers if receiver != sender}
+
+    async def _apply_links(self, addresses: Collection[Address]) -> bool:
+        """Have nodes lose and delay what they must by now."""
+        orders = []
+        for address in addresses:
+            cut = [host for sender, host in self._cut if sender == address.number]
+            orders.append(self._order([address], "cut", self._nodes_of(cut)))
+            for (sender, host), delay_ms in self._delays_ms.items():
+                if sender == address.number:
+                    nodes = self._nodes_of([host])
+                    orders.append(self._order([address], "slow", nodes, delay_ms))
+        return all(await asyncio.gather(*orders))
+
+    # --- Who ---
+
+    async def _order(self, addresses: Collection[Address], method: str, *arguments: object) -> bool:
+        """Call nodes, and wait for those that are not paused; return whether there were any."""
+        answering = []
+        for address in addresses:
+            if address in self._crew.paused:
+                self._crew.tell(address, method, *arguments)
+            else:
+                answering.append(address)
+        await self._crew.ask(answering, method, CALL_TIMEOUT_S, *arguments)
+        return bool(addresses)
+
+    def _nodes(self, target: Target) -> tuple[Address, ...]:
+        return target.nodes(self._has_coordinators)
+
+    def _up(self, target: Target) -> list[Address]:
+        return self._stage.up(self._nodes(target))
+
+    def _nodes_of(self, hosts: Iterable[ReplicaId]) -> list[Address]:
+        return [address for host in hosts for address in self._nodes(Target("host", host))]
+
+    def _up_hosts(self) -> list[Address]:
+        return self._stage.up(self._nodes_of(self._hosts))

@@ -1,0 +1,180 @@
+"""The life of the actors of a run: placed, created, connected, started; killed and started again.
+
+A killed actor's process ends by SIGKILL, with all that it had in memory. Who starts again does so
+on the same node of Ray, with what its former lives have stored there, at a new endpoint: it dials
+whom it must, and those who must dial it are told.
+"""
+
+import asyncio
+import secrets
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from actors.core.config import LoadConfig
+from actors.core.ids import Address
+from actors.core.registry import PROTOCOLS
+from actors.crew import Crew, end_all, wait_all
+from actors.errors import ClusterError
+from actors.hosted import Process, in_one_line
+from actors.place import Place, Placement
+from actors.transport.base import Endpoint
+from actors.wiring import wiring
+
+START_TIMEOUT_S = 60.0
+CALL_TIMEOUT_S = 30.0
+
+RECONNECT_TIMEOUT_S = 1.0
+"""How long who starts again waits for peers before it takes part: some may be down, or cut off."""
+
+SECRET_BYTES = 32
+
+
+class Stage:
+    """Brings actors to life and ends them. Its coroutines are to be guarded by its `crew`."""
+
+    def __init__(self, config: LoadConfig, placement: Placement) -> None:
+        self.crew = Crew()
+        self._config = config
+        self._place = Place(config, placement)
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+        self._keepers: dict[str, Any] = {}  # By node; Ray types its handles as Any.
+        self._endpoints: dict[Address, Endpoint] = {}
+        self._processes: dict[Address, Process] = {}
+        self._killed: dict[Address, Any] = {}
+        protocol = PROTOCOLS[config.protocol]
+        hosts, fleets = range(config.replicas), range(config.fleets)
+        coordinators = hosts if protocol.coordinator else ()
+        self._hosts = [
+            *(Address("replica", number) for number in hosts),
+            *(Address("coordinator", number) for number in coordinators),
+        ]
+        self._fleets = [Address("fleet", number) for number in fleets]
+        self._wiring = wiring([*self._hosts, *self._fleets], protocol.clients_talk_to)
+
+    # --- The beginning ---
+
+    async def open(self) -> None:
+        """Place, create and connect all actors; start the hosts. Raises ClusterError."""
+        self._place.reserve()
+        await self.create([*self._hosts, *self._fleets])
+        await self._connect("connect", self._wiring, START_TIMEOUT_S)
+        await self.crew.ask(self._hosts, "start", CALL_TIMEOUT_S)
+
+    async def create(self, addresses: Collection[Address]) -> None:
+        """Create actors that listen, and have what their former lives have stored."""
+        for address in addresses:
+            await self._end_of_former(address)
+        folders = {each: await self._folder(each) for each in addresses}
+        for address, folder in folders.items():
+            actor = self._place.create(address, self._config, self._secret, *folder)
+            self.crew.join(address, actor)
+        self._endpoints |= await self.crew.ask(addresses, "listen", START_TIMEOUT_S)
+        self._processes |= await self.crew.ask(addresses, "process", CALL_TIMEOUT_S)
+        for address in self._there(addresses):
+            self.crew.watch(address)
+
+    async def admit(self, addresses: Collection[Address], ago_s: float) -> None:
+        """Have actors that were created anew take part in a run that began so long ago."""
+        began_at = time.monotonic() - ago_s
+        for address in self._there(addresses):
+            endpoint = {address: self._endpoints[address]}
+            for peer in self._there(self._wiring[address].expects):
+                self.crew.tell(peer, "reconnect", endpoint, [], RECONNECT_TIMEOUT_S)
+        await self._connect("reconnect", self._there(addresses), RECONNECT_TIMEOUT_S)
+        await self.crew.ask(addresses, "begin", CALL_TIMEOUT_S, time.monotonic() - began_at)
+        await self.crew.ask(addresses, "start", CALL_TIMEOUT_S)
+
+    async def _end_of_former(self, address: Address) -> None:
+        """Wait until Ray, too, knows that the former life of an actor has ended."""
+        if address in self._killed:
+            with suppress(RayError):
+                await self._killed.pop(address).watch.remote()
+
+    async def _folder(self, address: Address) -> list[str]:
+        """Return where a node stores, if it does."""
+        if self._config.crash_model == "crash_stop" or address.role == "fleet":
+            return []
+        folder = await self._keep(self._place.node_of(address.number), "folder")
+        return [str(Path(folder) / str(address))]
+
+    async def _connect(self, how: str, addresses: Iterable[Address], timeout_s: float) -> None:
+        """Have actors connect to those who are there."""
+        calls = []
+        for address in addresses:
+            dials, expects = map(self._there, self._wiring[address])
+            dial = {peer: self._endpoints[peer] for peer in dials}
+            call = self.crew.ask(
+                [address], how, timeout_s + CALL_TIMEOUT_S, dial, expects, timeout_s
+            )
+            calls.append(call)
+        await asyncio.gather(*calls)
+
+    def _there(self, addresses: Iterable[Address]) -> list[Address]:
+        return [address for address in addresses if address in self.crew]
+
+    # --- Faults ---
+
+    def up(self, addresses: Iterable[Address]) -> list[Address]:
+        """Return who is up of these: created and listening, maybe paused."""
+        return [address for address in addresses if address in self._processes]
+
+    async def be_ready(self) -> None:
+        """Get ready for faults, so that each takes effect when it is due."""
+        nodes = {process.node for process in self._processes.values()}
+        await asyncio.gather(*(self._keep(node, "folder") for node in nodes))
+
+    async def kill(self, addresses: Collection[Address]) -> None:
+        """Kill actors: their processes end at once."""
+        processes = [self._processes.pop(each) for each in addresses if each in self._processes]
+        for address in addresses:
+            self._killed[address] = self.crew.leave(address)
+        await self._signal(processes, signal.SIGKILL)
+        for address in addresses:
+            ray.kill(self._killed[address])  # Even if it was just being created.
+
+    async def pause(self, addresses: Collection[Address]) -> None:
+        """Stop the processes of actors for a while."""
+        self.crew.paused.update(addresses)
+        await self._signal([self._processes[each] for each in addresses], signal.SIGSTOP)
+
+    async def resume(self, addresses: Collection[Address]) -> None:
+        """Let the processes of paused actors go on."""
+        await self._signal([self._processes[each] for each in addresses], signal.SIGCONT)
+        self.crew.paused.difference_update(addresses)
+
+    async def _signal(self, processes: Iterable[Process], number: signal.Signals) -> None:
+        by_node: defaultdict[str, list[int]] = defaultdict(list)
+        for process in processes:
+            by_node[process.node].append(process.number)
+        calls = [self._keep(node, "signal", each, number) for node, each in by_node.items()]
+        await asyncio.gather(*calls)
+
+    async def _keep(self, node: str, method: str, *arguments: object) -> Any:
+        """Return the answer of the keeper of a node, who comes when first needed."""
+        if node not in self._keepers:
+            self._keepers[node] = self._place.create_keeper(node)
+        try:
+            return await getattr(self._keepers[node], method).remote(*arguments)
+        except RayError as error:
+            raise ClusterError(f"node {node} has no keeper: {in_one_line(error)}") from error
+
+    # --- The end ---
+
+    def close(self) -> None:
+        """End all actors, wait until they are gone, and leave nothing behind."""
+        # A process that is paused would stay where it is: Ray asks it to end.
+        for process in [self._processes[each] for each in self.crew.paused]:
+            self._keepers[process.node].signal.remote([process.number], signal.SIGKILL)
+        self.crew.stop()
+        keepers = list(self._keepers.values())
+        wait_all([keeper.leave.remote() for keeper in keepers])
+        end_all(keepers)
+        self._place.give_back()

@@ -1,0 +1,1 @@
+"""Stable storage: what a node keeps through a crash, and what waits until it is kept."""

@@ -1,0 +1,195 @@
+"""Throughput and latency over time in runs with faults: what each fault cost, and for how long."""
+
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards import theme
+from dashboards.faults import Event, FaultyRun, happened, shown
+from dashboards.series import PERCENTILES
+from experiments.spec import BIN_S
+from experiments.summarise import over_time
+
+TITLE = "Through the faults"
+WHAT_TO_SEE = (
+    "Each row is a run, in bins of 100 ms: at zero throughput nobody was answered, and there is no "
+    "latency (solid: median, dashed: 99th percentile). Vertical lines mark faults and, dotted, "
+    "what followed; the ground is grey until a fault is mended. Point at a triangle to read more."
+)
+_DASHES = {"p50": "solid", "p99": "dash"}
+_TINT = 0.25
+_PLOT_PIXELS = 150
+_PANEL_PIXELS = 460
+"""Least width of a panel on a screen of 1,280 pixels: there labels must not overlap."""
+_LABEL_PIXELS = 15
+_LABEL_LEVELS = 2
+_CHARACTER_PIXELS = 6.2
+_HEAD_PIXELS = 24 + _LABEL_LEVELS * _LABEL_PIXELS
+_GAP_PIXELS = 16 + _HEAD_PIXELS
+_FOOT_PIXELS = 64
+
+
+class Label(NamedTuple):
+    """Where the text of an event stands above a panel."""
+
+    event: Event
+    level: int
+    """0 is next to the panel."""
+    is_left_of_mark: bool
+
+
+def draw(
+    runs: pd.DataFrame, timeline: pd.DataFrame, latency: pd.DataFrame, events: pd.DataFrame
+) -> go.Figure:
+    """Plot the runs with faults over their window, one row a run; at least one has faults.
+
+    The other tables are those of `experiments.results`, and may hold more runs.
+    """
+    rows = shown(runs)
+    pixels = len(rows) * (_PLOT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS
+    figure = theme.panels(
+        TITLE,
+        rows=len(rows),
+        cols=2,
+        shared_xaxes="all",
+        horizontal_spacing=0.08,
+        vertical_spacing=_GAP_PIXELS / pixels,
+    )
+    for row, run in enumerate(rows, start=1):
+        _draw_run(figure, row, run, _over_window(run, timeline, latency), happened(run, events))
+    longest_s = max(run.row["duration_s"] for run in rows)
+    figure.update_xaxes(theme.linear_axis("", theme.PLAIN_TICKS) | {"range": [0, longest_s]})
+    figure.update_xaxes(title_text="Time in the measured window (s)", row=len(rows))
+    top = _HEAD_PIXELS + theme.TITLE_PIXELS
+    return figure.update_layout(
+        height=pixels + top + _FOOT_PIXELS,
+        margin={"t": top, "b": _FOOT_PIXELS},
+        showlegend=False,
+    )
+
+
+def _over_window(run: FaultyRun, timeline: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
+    run_id = run.row["run_id"]
+    return over_time(
+        timeline[timeline["run_id"] == run_id],
+        latency[latency["run_id"] == run_id],
+        run.row["warmup_s"],
+        run.row["duration_s"],
+    )
+
+
+def _draw_run(
+    figure: go.Figure, row: int, run: FaultyRun, bins: pd.DataFrame, events: Sequence[Event]
+) -> None:
+    protocol = run.row["protocol"]
+    top = 1.1 * max(1.0, bins["throughput_rps"].max())
+    figure.add_trace(_throughput(bins, protocol), row=row, col=1)
+    figure.add_trace(_marks(events, top), row=row, col=1)
+    figure.add_traces([_latency(bins, protocol, each) for each in _DASHES], rows=row, cols=2)
+    latencies = bins[[PERCENTILES[each] for each in _DASHES]]
+    figure.update_yaxes(
+        theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}, row=row, col=1
+    )
+    figure.update_yaxes(
+        theme.log_axis("Latency (ms)", latencies, theme.PLAIN_TICKS), row=row, col=2
+    )
+    for event in events:
+        _draw_event(figure, row, event)
+    _write_head(figure, row, run, events)
+
+
+def _throughput(bins: pd.DataFrame, protocol: str) -> go.Scatter:
+    return go.Scatter(
+        x=bins["time_s"] - BIN_S / 2,
+        y=bins["throughput_rps"],
+        line=theme.line(protocol) | {"shape": "hvh", "width": 1.5},
+        fill="tozeroy",
+        fillcolor=theme.tint(protocol, _TINT),
+        hovertemplate="%{x:.2f} s: %{y:.3s} requests/s<extra></extra>",
+    )
+
+
+def _latency(bins: pd.DataFrame, protocol: str, percentile: str) -> go.Scatter:
+    return go.Scatter(
+        x=bins["time_s"] - BIN_S / 2,
+        y=bins[PERCENTILES[percentile]],
+        mode="lines",
+        line=theme.line(protocol, _DASHES[percentile]) | {"width": 1.5},
+        hovertemplate=f"%{{x:.2f}} s: {percentile} %{{y:.3~f}} ms<extra></extra>",
+    )
+
+
+def _marks(events: Sequence[Event], top: float) -> go.Scatter:
+    return go.Scatter(
+        x=[event.time_s for event in events],
+        y=[top] * len(events),
+        mode="markers",
+        cliponaxis=False,
+        marker={
+            "color": [_colour(event) for event in events],
+            "symbol": "triangle-down",
+            "size": 9,
+        },
+        hovertext=[theme.hover(event.text, {"Time": f"{event.time_s:.2f} s"}) for event in events],
+        hoverinfo="text",
+    )
+
+
+def _draw_event(figure: go.Figure, row: int, event: Event) -> None:
+    line = {"color": _colour(event), "width": 1, "dash": "solid" if event.is_fault else "dot"}
+    figure.add_vline(event.time_s, line=line, row=row, col="all")
+    if event.mended_s > event.time_s:
+        shade = {"fillcolor": theme.SHADE, "line_width": 0, "layer": "below"}
+        figure.add_vrect(event.time_s, event.mended_s, **shade, row=row, col="all")
+
+
+def _write_head(figure: go.Figure, row: int, run: FaultyRun, events: Sequence[Event]) -> None:
+    """Write the name of a run above its panels and, between, as many events as there is room."""
+    above = {"yref": "y domain", "y": 1, "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(
+        **above,
+        text=f"<b>{run.name}</b>",
+        xref="x domain",
+        x=0,
+        xanchor="left",
+        yshift=6 + _LABEL_LEVELS * _LABEL_PIXELS,
+        row=row,
+        col=1,
+    )
+    for label in labels(events, run.row["duration_s"]):
+        figure.add_annotation(
+            **above,
+            text=label.event.text,
+            font={"size": 11, "color": _colour(label.event)},
+            x=label.event.time_s,
+            xanchor="right" if label.is_left_of_mark else "left",
+            yshift=4 + label.level * _LABEL_PIXELS,
+            row=row,
+            col=1,
+        )
+
+
+def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
+    """Return the labels for which there is room above a panel; those of faults are placed first."""
+    placed: list[Label] = []
+    taken: list[tuple[int, float, float]] = []  # Level, and from where to where, in pixels.
+    for event in sorted(events, key=lambda event: not event.is_fault):
+        for level, is_left in product(range(_LABEL_LEVELS), (False, True)):
+            width = _CHARACTER_PIXELS * len(event.text)
+            start = event.time_s / duration_s * _PANEL_PIXELS - is_left * width
+            is_inside = 0 <= start <= _PANEL_PIXELS - width
+            if is_inside and not any(
+                level == other and start < end and begin < start + width
+                for other, begin, end in taken
+            ):
+                placed.append(Label(event, level, is_left))
+                taken.append((level, start, start + width))
+                break
+    return placed
+
+
+def _colour(event: Event) -> str:
+    return theme.INK if event.is_fault else theme.MUTED
