@@ -1,7 +1,7 @@
 """The actors of a run, by address: who is there, what they answer, and that none ends unnoticed."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -148,7 +148,7 @@ def end_all(actors: Collection[Any]) -> None:
     wait_all([actor.watch.remote() for actor in actors])
 
 
-def wait_all(calls: Sequence[Any]) -> None:
+def wait_all(calls: list[Any]) -> None:
     """Wait until calls have ended, however they do, but not for ever."""
     if calls:
         ray.wait(calls, num_returns=len(calls), timeout=STOP_TIMEOUT_S)

@@ -141,20 +141,22 @@ class Injector:
         """Do what is over at once; return whether there was anything to be done."""
         match action:
             case Kill(target):
-                return await self._kill(target)
+                doing = self._kill(target)
             case Pause(target):
-                return await self._pause(target)
+                doing = self._pause(target)
             case Resume(target):
-                return await self._resume(target)
+                doing = self._resume(target)
             case Suspect(target):
-                return await self._suspect(target)
+                doing = self._suspect(target)
             case Cut(target, other, one_way):
-                return await self._cut_off(target, other, one_way)
+                doing = self._cut_off(target, other, one_way)
             case Slow(target, other, by_ms):
-                return await self._slow_down(target, other, by_ms)
+                doing = self._slow_down(target, other, by_ms)
             case Heal():
-                return await self._heal()
-        raise AssertionError(f"nobody can {action}")
+                doing = self._heal()
+            case Restart():
+                raise AssertionError("a restart takes its time")
+        return await doing
 
     async def _kill(self, target: Target) -> bool:
         answering = [each for each in self._up(target) if each not in self._crew.paused]
@@ -164,27 +166,25 @@ class Injector:
         return bool(there)
 
     async def _restart(self, occurrence: Occurrence, target: Target) -> None:
-        """Start again what is down of a target, and wait until it takes part."""
-        down = [
-            each
-            for each in self._nodes(target)
-            if each not in self._crew and each not in self._returning
-        ]
-        self._returning.update(down)
-        await self._stage.create(down)
-        self._returning.difference_update(down)
-        await self._apply_links(self._stage.up(down))
-        await self._stage.admit(down, self._now_s)
-        if returned := self._stage.up(down):
-            self._note("restart", target.name)
-            await asyncio.gather(*map(self._see_return, returned))
-            self._note("recovered", target.name)
-        self._took_effect(occurrence)
+        down = [each for each in self._nodes(target) if each not in self._crew]
+        returning = [each for each in down if each not in self._returning]
+        if not returning or await self._bring_back(returning, target):
+            self._took_effect(occurrence)
 
-    async def _see_return(self, address: Address) -> None:
-        if address.role == "replica":
-            self._crew.beside(self._follow(address))
-            await self._crew.answer(address, "wait_recovered", self._left_s)
+    async def _bring_back(self, returning: Collection[Address], target: Target) -> bool:
+        """Start nodes of a target again; return whether they take part before the load ends."""
+        self._returning.update(returning)
+        await self._stage.create(returning)
+        self._returning.difference_update(returning)
+        await self._apply_links(self._stage.up(returning))
+        await self._stage.admit(returning, self._now_s)
+        self._note("restart", target.name)
+        for replica in [each for each in returning if each.role == "replica"]:
+            self._crew.beside(self._follow(replica))
+            if not await self._crew.answer(replica, "wait_recovered", self._left_s):
+                return False
+        self._note("recovered", target.name)
+        return True
 
     async def _pause(self, target: Target) -> bool:
         running = [each for each in self._up(target) if each not in self._crew.paused]

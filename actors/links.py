@@ -31,7 +31,7 @@ class Links:
         self.send = self._send
 
     def slow(self, peers: Iterable[Address], delay_ms: float) -> None:
-        """Delay what is sent to `peers` from now on, in place of an earlier delay; keep its order."""
+        """Delay what is sent to `peers` from now on, in order, in place of an earlier delay."""
         for peer in peers:
             lane = self._slow.setdefault(peer, _Lane(peer, self._transport.send))
             lane.delay_s = delay_ms / 1e3

@@ -4,6 +4,7 @@ A host is one bundle of a placement group; its replica and its coordinator share
 restart. Fleets go to nodes without hosts where there are any.
 """
 
+import asyncio
 from typing import Any, Literal
 
 import ray
@@ -48,14 +49,16 @@ class Place:
         self._nodes_of_hosts: dict[ReplicaId, str] = {}
         self._nodes_for_fleets: list[str] = []
 
-    def reserve(self) -> None:
+    async def reserve(self) -> None:
         """Find room for every host; raises ClusterError where there is none."""
         self._check_room()
         bundles = [HOST_BUNDLE] * self._config.replicas
         self._group = placement_group(bundles, strategy=self._placement.upper())
-        placed, _ = ray.wait([self._group.ready()], timeout=PLACE_TIMEOUT_S)
-        if not placed:
-            raise ClusterError(self._why_not_placed())
+        try:
+            async with asyncio.timeout(PLACE_TIMEOUT_S):
+                await self._group.ready()
+        except TimeoutError as error:
+            raise ClusterError(self._why_not_placed()) from error
         alive: list[str] = [node["NodeID"] for node in _nodes_alive()]
         self._nodes_of_hosts = ray.util.placement_group_table(self._group)["bundles_to_node_id"]
         taken = set(self._nodes_of_hosts.values())
@@ -63,6 +66,7 @@ class Place:
 
     def create(self, address: Address, *arguments: object) -> Any:
         """Create the actor of an address where it belongs; return its handle."""
+        assert self._group is not None, "nothing is reserved"
         if address.role == "fleet":
             node = self._nodes_for_fleets[address.number % len(self._nodes_for_fleets)]
             there: Any = NodeAffinitySchedulingStrategy(node, soft=True)

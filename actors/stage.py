@@ -63,7 +63,7 @@ class Stage:
 
     async def open(self) -> None:
         """Place, create and connect all actors; start the hosts. Raises ClusterError."""
-        self._place.reserve()
+        await self._place.reserve()
         await self.create([*self._hosts, *self._fleets])
         await self._connect("connect", self._wiring, START_TIMEOUT_S)
         await self.crew.ask(self._hosts, "start", CALL_TIMEOUT_S)

@@ -25,7 +25,7 @@ _PHRASES = {
     "view": "{} leads",
     "recovered": "{} takes part again",
 }
-_MENDED_BY = {"kill": "restart", "pause": "resume", "cut": "heal", "slow": "heal"}
+_MENDED_BY = {"kill": "recovered", "pause": "resume", "cut": "heal", "slow": "heal"}
 
 
 class FaultyRun(NamedTuple):

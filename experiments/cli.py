@@ -149,6 +149,58 @@ def bench(  # noqa: PLR0917 # Options of a command are named by their users.
     raise typer.Exit(code)
 
 
+@app.command()
+def check(  # noqa: PLR0917 # Options of a command are named by their users.
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="Only this protocol. Repeatable.")
+    ] = None,
+    replicas: Annotated[
+        list[int] | None, typer.Option(help="Number of replicas, 3 unless given. Repeatable.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(metavar="A..B", help="Seeds to run.")] = "1..1000",
+    faults: Annotated[
+        str,
+        typer.Option(
+            metavar="MIX",
+            help="What goes wrong: all, none, network, views, crash, epoch, full or slow.",
+        ),
+    ] = "all",
+    seed: Annotated[
+        int | None, typer.Option(help="Replay this seed, of one protocol, instead.", min=0)
+    ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="With --seed: as few faults as still fail, every event.")
+    ] = False,
+    requests: Annotated[
+        int, typer.Option(help="With --seed: how many requests.", min=1, max=100_000)
+    ] = 50,
+    without: Annotated[
+        str, typer.Option(metavar="N,N", help="With --seed: faults to leave out.")
+    ] = "",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
+    ] = None,
+) -> None:
+    """Try to break the protocols in the simulator, seed by seed."""
+    from actors.core.registry import PROTOCOLS
+    from actors.sim.mix import Case
+    from experiments import check as checking
+
+    protocols, sizes = protocol or list(PROTOCOLS), replicas or [3]
+    checking.check_names(protocols, sizes, faults)
+    if seed is None:
+        if trace or without or requests != Case(0, "").requests:
+            raise InputError("--trace, --without and --requests go with --seed")
+        code = checking.sweep(protocols, sizes, checking.parse_seeds(seeds), faults, address)
+    else:
+        if len(protocols) != 1 or len(sizes) != 1:
+            raise InputError("--seed replays one case: name one --protocol, and one --replicas")
+        left_out = checking.parse_without(without)
+        case = Case(seed, protocols[0], sizes[0], faults, requests, left_out)
+        code = checking.replay(case, trace=trace)
+    raise typer.Exit(code)
+
+
 @app.command("list")
 def list_all() -> None:
     """List suites, protocols and services."""

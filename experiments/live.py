@@ -17,9 +17,11 @@ import ray._private.worker as ray_worker
 from ray._private import ray_constants
 from ray._private.grpc_utils import init_grpc_channel
 
-from actors.cluster import Cluster, ClusterError, Measurements
+from actors.cluster import Cluster, Measurements
 from actors.core.config import LoadConfig
 from actors.core.ids import Address
+from actors.errors import ClusterError
+from actors.faults import Timeline, parse
 from actors.host import BIN_S
 from actors.hosted import in_one_line
 from experiments.errors import RunFailed, Terminated
@@ -64,7 +66,7 @@ class LiveBackend:
         """Start a cluster, load it, collect, stop it; raises RunFailed."""
         try:
             with Cluster(_load_config(config), config.placement) as cluster:
-                cluster.run(config.load_s)
+                cluster.run(config.load_s, _faults(config), config.warmup_s)
                 return measured(cluster.measurements())
         except ClusterError as error:
             raise RunFailed(str(error)) from error
@@ -159,12 +161,17 @@ def _load_config(config: RunConfig) -> LoadConfig:
     return LoadConfig(**{key: getattr(config, key) for key in keys})
 
 
+def _faults(config: RunConfig) -> Timeline:
+    return Timeline(parse(config.faults), window_s=config.duration_s, replicas=config.replicas)
+
+
 def _timeline(measurements: Measurements) -> pd.DataFrame:
     """One row per fleet and bin; what a client fleet did in it."""
     parts = []
+    meters = dict(measurements.meters)  # A fleet has one life.
     for fleet, table in measurements.latencies.items():
         bins = np.arange(len(table.completed))
-        meter = measurements.meters[fleet]
+        meter = meters[fleet]
         sampled = pd.DataFrame(meter.rows, columns=meter.columns)
         sampled.index = sampled["bin"].astype(np.int64) - 1  # The bin that a sample closes.
         retried = sampled["retried"].reindex(bins, fill_value=0)
@@ -203,7 +210,7 @@ def _latency(measurements: Measurements) -> pd.DataFrame:
 def _counters(measurements: Measurements) -> pd.DataFrame:
     """One row per actor and sample; the union of all actors' columns."""
     parts = []
-    for address, meter in measurements.meters.items():
+    for address, meter in measurements.meters:
         part = pd.DataFrame(meter.rows, columns=meter.columns)
         part.insert(0, "actor", str(address))
         part.insert(1, "role", address.role)

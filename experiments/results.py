@@ -210,7 +210,7 @@ class ResultsWriter:
             for name, columns in TABLES.items():
                 table = tables[name]
                 assert list(table.columns[: len(columns)]) == list(columns), table.columns
-                table = table.astype(columns)
+                table = table.astype(columns).copy()  # In one piece: pandas warns of many.
                 table.insert(0, "run_id", run_id)
                 _replace(_table_path(self._folder, name, run_id), table)
             rows = self._rows | {run_id: row}

@@ -2,8 +2,9 @@
 
 Any message of the leader counts as a heartbeat. A replica that suspects the leader starts its own
 next view; the further it stands behind the leader in the rotation, the longer it waits, so that two
-seldom compete. A leader that hears from too few to get anything decided falls silent itself, or it
-would never be suspected by those who hear it.
+seldom compete. With every suspicion that leads to nothing a replica waits twice as long: messages
+may take longer than it was told to wait. A leader that hears from too few to get anything decided
+falls silent itself, or it would never be suspected by those who hear it.
 """
 
 from actors.core.config import Config
@@ -12,6 +13,9 @@ from actors.core.ids import ReplicaId
 
 HEARTBEAT = "heartbeat"
 SUSPECT = "suspect"
+
+PATIENCE_MAX = 16.0
+"""How many times `suspect_timeout_ms` a replica waits at most."""
 
 
 class Election:
@@ -24,6 +28,7 @@ class Election:
         self._suspect_s = config.suspect_timeout_ms / 1e3
         self._out = out
         self._majority = config.majority
+        self._patience = 1.0  # Grows while nothing gets decided.
         self._heard_at = 0.0
         self._heard_from_at = [0.0] * config.replicas
 
@@ -49,6 +54,10 @@ class Election:
         late = now - self._suspect_s
         return sum(at >= late for at in self._heard_from_at) < self._majority
 
+    def calm_down(self) -> None:
+        """Note that something was decided: from now on wait no longer than was set."""
+        self._patience = 1.0
+
     def heard_from_leader(self, now: float) -> None:
         """Note that the leader is up."""
         self._heard_at = now
@@ -56,10 +65,12 @@ class Election:
     def suspects(self, leader: ReplicaId, now: float) -> bool:
         """On expiry of SUSPECT: say whether to start a new view; sets the timer again."""
         rank = (self._me - leader) % self._replicas
-        deadline = self._heard_at + self._suspect_s * (1 + 0.5 * max(0, rank - 1))
+        wait_s = self._suspect_s * self._patience
+        deadline = self._heard_at + wait_s * (1 + 0.5 * max(0, rank - 1))
         if rank == 0 or now < deadline:
             self._out.set_timer(SUSPECT, max(deadline, now + 0.5 * self._suspect_s))
             return False
         self._heard_at = now  # Time for the new view to come about.
+        self._patience = min(2 * self._patience, PATIENCE_MAX)
         self._out.set_timer(SUSPECT, now + self._suspect_s)
         return True

@@ -101,7 +101,6 @@ class Journal:
         self._out = out
         self._bytes = sum(map(len, records))
         self._bytes_max = config.journal_bytes_max
-        self._undecided: Instance = 0
         if records and not self._keeps_epoch:
             raise RestartError(
                 "crash_model = crash_stop: who forgets its votes must not return; use epoch or full"
@@ -128,9 +127,8 @@ class Journal:
             self._store(Learnt(instance, value), lazy=True)
 
     def decide(self, undecided: Instance) -> None:
-        """Write down how far all is decided; called once a drain."""
-        if self.is_full and undecided > self._undecided:
-            self._undecided = undecided
+        """Write down how far all is decided."""
+        if self.is_full:
             self._store(Decided(undecided), lazy=True)
 
     def payload(self, origin: int, sequence: int, requests: bytes) -> None:

@@ -111,6 +111,7 @@ class Ordering:
         self._snapshots = Snapshots(config, out, above.snapshot)
         self._recovery = Recovery(me, config, self.epochs, out)
         self._executed: list[Instance] = [0] * config.replicas
+        self._concluded: Instance = 0
         self._installed = 0
         self._handlers: dict[type, Handler] = {
             Prepare: lambda sender, message, _: self._paxos.on_prepare(sender, message),
@@ -185,7 +186,10 @@ class Ordering:
         if self.is_recovering:
             self._try_take_part(now)
         self._paxos.announce()
-        self._journal.decide(self.log.undecided)
+        if self.log.undecided > self._concluded:
+            self._concluded = self.log.undecided
+            self._journal.decide(self.log.undecided)
+            self._election.calm_down()
         if self._journal.is_long:
             self._write_checkpoint()
 

@@ -161,7 +161,8 @@ def durability(history: History) -> list[Violation]:
 def _replied_too_early(history: History, acknowledged: list[Replied]) -> Iterator[str]:
     executed: dict[Request, Moment] = {}
     for order in history.orders:
-        for request, moment in zip(order.requests, order.moments, strict=True):
+        undone = ((request_of(command), moment) for command, moment in order.undone)
+        for request, moment in [*zip(order.requests, order.moments, strict=True), *undone]:
             if moment < executed.get(request, moment + 1):
                 executed[request] = moment
     for replied in acknowledged:

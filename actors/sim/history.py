@@ -103,6 +103,8 @@ class Order:
     """When each was executed here, or taken over in a snapshot."""
     settled: bool = False
     """Whether the replica is up and had the time to execute all there was."""
+    undone: Sequence[tuple[bytes, Moment]] = ()
+    """What it executed after these, and when, that its crash may have undone."""
 
     @cached_property
     def requests(self) -> list[Request]:
@@ -192,6 +194,8 @@ class IdentifiedService:
         self.order: list[bytes] = []
         """The stamped commands executed so far, also before the snapshot that was restored."""
         self.moments: list[Moment] = []
+        self.synced = 0
+        """How many of them no crash of this life can undo."""
         self._service = service
         self._moment = moment
 
@@ -326,7 +330,6 @@ class Recorder:
         self._clock = clock
         self._frames = ClientFrames(clock)
         self._services: list[list[IdentifiedService]] = [[] for _ in range(config.replicas)]
-        self._lives: list[_Life] = []
         self._life_of: dict[ReplicaId, _Life] = {}
         self._decisions: list[Decision] = []
         # Only where coordinators disseminate payloads do values name batches.
@@ -351,18 +354,32 @@ class Recorder:
         """Make the clients of a fleet."""
         return RecordedClients(fleet, config, workload, talk_to, self._frames)
 
-    def observe(self, host: ReplicaId, replica: ReplicaNode, effects: Sequence[Effect]) -> None:
-        """Look at a replica after each drain, also one that returned no `effects`."""
+    def observe(
+        self,
+        host: ReplicaId,
+        replica: ReplicaNode,
+        effects: Sequence[Effect],
+        *,
+        is_synced: bool = True,
+    ) -> None:
+        """Look at a replica after each drain, also one that returned no `effects`.
+
+        Unless all that it has stored `is_synced`, what it decides and executes may be forgotten in
+        a crash, and nobody has heard of it: that counts once it is synced.
+        """
         life = self._life_of.get(host)
         if life is None or life.replica is not replica:
             life = self._life_of[host] = _Life(host, replica)
-            self._lives.append(life)
         if not replica.is_recovering:  # Until then, what its former life held counts.
             self._holders[host] = cast(_Holder, replica)
         if self._names_batches:
             for effect in effects:
                 if isinstance(effect, Send) and isinstance(effect.message, Propose):
                     self._note_proposal(host, effect.message)
+        if not is_synced:
+            return
+        service = self._services[host][-1]
+        service.synced = len(service.order)
         if replica.ordering.log.undecided > life.recorded:
             self._decisions.extend(life.take_decided(self._clock()))
 
@@ -370,9 +387,14 @@ class Recorder:
         for batch in decode_ids(message.value):
             if batch not in self._proposed:
                 self._proposed.add(batch)
-                holders = tuple(h for h, replica in self._holders.items() if replica.holds(batch))
+                holders = tuple(h for h in self._life_of if self._holds(h, batch))
                 proposal = Proposal(self._clock(), leader, message.instance, batch, holders)
                 self._proposals.append(proposal)
+
+    def _holds(self, host: ReplicaId, batch: BatchId) -> bool:
+        """Say whether a replica holds a batch or, until it takes part again, its last life did."""
+        present = cast(_Holder, self._life_of[host].replica)
+        return present.holds(batch) or self._holders.get(host, present).holds(batch)
 
     def history(self, settled: Collection[ReplicaId] = ()) -> History:
         """Return what has happened so far.
@@ -393,9 +415,12 @@ class Recorder:
         for host, lives in enumerate(self._services):
             for life, service in enumerate(lives):
                 is_settled = host in settled and service is lives[-1]
-                yield Order(host, life, list(service.order), list(service.moments), is_settled)
+                synced = len(service.order) if is_settled else service.synced
+                order, moments = service.order[:synced], service.moments[:synced]
+                undone = list(zip(service.order, service.moments, strict=True))[synced:]
+                yield Order(host, life, order, moments, is_settled, undone)
 
     def _decided_out_of_order(self) -> Iterator[Decision]:
         """Yield decisions that a replica, up or not, knows beyond one that it does not know."""
-        for life in self._lives:
+        for life in self._life_of.values():
             yield from life.decided_out_of_order(self._clock())

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from actors.core.ids import Address
 
 DelayShape = Literal["uniform", "exponential", "long_tailed"]
-TAIL_MAX = 1000.0
+TAIL_MAX = 100.0
 
 Pair = tuple[Address, Address]
 

@@ -55,10 +55,8 @@ class Process:
     def clock_s(self, world_s: float, at_least_s: float = 0.0) -> float:
         """Return the time that the clock here shows at a time of the world; it never goes back."""
         clock_s = self._offset_s + self._rate * world_s
-        if clock_s < at_least_s:  # A timer's own time, but for rounding.
-            clock_s = at_least_s
-        if clock_s > self._clock_s:
-            self._clock_s = clock_s
+        # A timer's own time is reached but for rounding.
+        self._clock_s = max(self._clock_s, clock_s, at_least_s)
         return self._clock_s
 
     def world_s(self, clock_s: float) -> float:

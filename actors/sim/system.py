@@ -1,4 +1,4 @@
-"""A whole replicated system with its clients in a simulated world, and what can go wrong with it."""
+"""A whole replicated system with its clients in a simulated world, and its faults."""
 
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -73,7 +73,8 @@ class System:
 
     def _observe(self, address: Address, node: Node, effects: Sequence[Effect]) -> None:
         if address.role == "replica":
-            self.recorder.observe(address.number, cast(ReplicaNode, node), effects)
+            replica, is_synced = cast(ReplicaNode, node), self.world.is_synced(address)
+            self.recorder.observe(address.number, replica, effects, is_synced=is_synced)
 
     # --- Who is there ---
 

@@ -115,6 +115,10 @@ class World:
         """Drain a node and turn its effects into events; call after stepping it from outside."""
         self._drain(self._processes[address])
 
+    def is_synced(self, address: Address) -> bool:
+        """Say whether all that a node has stored is on its disk for good."""
+        return not self._process(address).disk.holds_up
+
     def is_paused(self, address: Address) -> bool:
         """Say whether a node is up, but paused."""
         return self._process(address).is_paused
@@ -211,6 +215,8 @@ class World:
             self._send(process, send)
         if process.disk.holds_up:
             self._sync(process)
+        elif self.observe is not None and process.node is not None:
+            self.observe(process.address, process.node, ())
 
     def _occupy(self, process: Process) -> None:
         if process.node is not None and process.held is None:

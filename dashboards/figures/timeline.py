@@ -1,8 +1,8 @@
 """Throughput and latency over time in runs with faults: what each fault cost, and for how long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -49,26 +49,43 @@ def draw(
     The other tables are those of `experiments.results`, and may hold more runs.
     """
     rows = shown(runs)
-    pixels = len(rows) * (_PLOT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS
+    figure = _panels(len(rows), max(run.row["duration_s"] for run in rows))
+    shapes: list[dict[str, Any]] = []
+    heads: list[dict[str, Any]] = []
+    for row, run in enumerate(rows, start=1):
+        found = happened(run, events)
+        _draw_bins(figure, row, run.row["protocol"], _over_window(run, timeline, latency), found)
+        left, right = _axes(2 * row - 1), _axes(2 * row)
+        for event, axes in product(found, (left, right)):
+            shapes += _shapes(event, axes)
+        heads += _head(run, found, left)
+    # All at once: one by one, each would have Plotly look at those before.
+    return figure.update_layout(shapes=shapes, annotations=heads)
+
+
+def _panels(rows: int, duration_s: float) -> go.Figure:
+    pixels = rows * (_PLOT_PIXELS + _GAP_PIXELS) - _GAP_PIXELS
     figure = theme.panels(
         TITLE,
-        rows=len(rows),
+        rows=rows,
         cols=2,
         shared_xaxes="all",
         horizontal_spacing=0.08,
         vertical_spacing=_GAP_PIXELS / pixels,
     )
-    for row, run in enumerate(rows, start=1):
-        _draw_run(figure, row, run, _over_window(run, timeline, latency), happened(run, events))
-    longest_s = max(run.row["duration_s"] for run in rows)
-    figure.update_xaxes(theme.linear_axis("", theme.PLAIN_TICKS) | {"range": [0, longest_s]})
-    figure.update_xaxes(title_text="Time in the measured window (s)", row=len(rows))
+    figure.update_xaxes(theme.linear_axis("", theme.PLAIN_TICKS) | {"range": [0, duration_s]})
+    figure.update_xaxes(title_text="Time in the measured window (s)", row=rows)
     top = _HEAD_PIXELS + theme.TITLE_PIXELS
     return figure.update_layout(
         height=pixels + top + _FOOT_PIXELS,
         margin={"t": top, "b": _FOOT_PIXELS},
         showlegend=False,
     )
+
+
+def _axes(panel: int) -> str:
+    """Return what Plotly appends to x and y to name the axes of a panel, counted from 1."""
+    return str(panel) if panel > 1 else ""
 
 
 def _over_window(run: FaultyRun, timeline: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
@@ -81,24 +98,19 @@ def _over_window(run: FaultyRun, timeline: pd.DataFrame, latency: pd.DataFrame) 
     )
 
 
-def _draw_run(
-    figure: go.Figure, row: int, run: FaultyRun, bins: pd.DataFrame, events: Sequence[Event]
+def _draw_bins(
+    figure: go.Figure, row: int, protocol: str, bins: pd.DataFrame, events: Sequence[Event]
 ) -> None:
-    protocol = run.row["protocol"]
     top = 1.1 * max(1.0, bins["throughput_rps"].max())
-    figure.add_trace(_throughput(bins, protocol), row=row, col=1)
-    figure.add_trace(_marks(events, top), row=row, col=1)
+    replies = [_throughput(bins, protocol), _marks(events, top)]
+    figure.add_traces(replies, rows=row, cols=1)
     figure.add_traces([_latency(bins, protocol, each) for each in _DASHES], rows=row, cols=2)
+    throughput = theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}
     latencies = bins[[PERCENTILES[each] for each in _DASHES]]
-    figure.update_yaxes(
-        theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}, row=row, col=1
-    )
+    figure.update_yaxes(throughput, row=row, col=1)
     figure.update_yaxes(
         theme.log_axis("Latency (ms)", latencies, theme.PLAIN_TICKS), row=row, col=2
     )
-    for event in events:
-        _draw_event(figure, row, event)
-    _write_head(figure, row, run, events)
 
 
 def _throughput(bins: pd.DataFrame, protocol: str) -> go.Scatter:
@@ -138,38 +150,38 @@ def _marks(events: Sequence[Event], top: float) -> go.Scatter:
     )
 
 
-def _draw_event(figure: go.Figure, row: int, event: Event) -> None:
-    line = {"color": _colour(event), "width": 1, "dash": "solid" if event.is_fault else "dot"}
-    figure.add_vline(event.time_s, line=line, row=row, col="all")
+def _shapes(event: Event, axes: str) -> Iterator[dict[str, Any]]:
+    """Yield what marks an event in a panel: a line and, if it lasts, grey ground."""
+    place = {"xref": f"x{axes}", "yref": f"y{axes} domain", "y0": 0, "y1": 1, "x0": event.time_s}
     if event.mended_s > event.time_s:
-        shade = {"fillcolor": theme.SHADE, "line_width": 0, "layer": "below"}
-        figure.add_vrect(event.time_s, event.mended_s, **shade, row=row, col="all")
+        shade = {"fillcolor": theme.SHADE, "line": {"width": 0}, "layer": "below"}
+        yield {**place, **shade, "type": "rect", "x1": event.mended_s}
+    dash = "solid" if event.is_fault else "dot"
+    line = {"color": _colour(event), "width": 1, "dash": dash}
+    yield {**place, "type": "line", "x1": event.time_s, "line": line}
 
 
-def _write_head(figure: go.Figure, row: int, run: FaultyRun, events: Sequence[Event]) -> None:
-    """Write the name of a run above its panels and, between, as many events as there is room."""
-    above = {"yref": "y domain", "y": 1, "yanchor": "bottom", "showarrow": False}
-    figure.add_annotation(
+def _head(run: FaultyRun, events: Sequence[Event], axes: str) -> Iterator[dict[str, Any]]:
+    """Yield what stands above a panel: the name of the run and, where there is room, its events."""
+    above = {"yref": f"y{axes} domain", "y": 1, "yanchor": "bottom", "showarrow": False}
+    yield {
         **above,
-        text=f"<b>{run.name}</b>",
-        xref="x domain",
-        x=0,
-        xanchor="left",
-        yshift=6 + _LABEL_LEVELS * _LABEL_PIXELS,
-        row=row,
-        col=1,
-    )
+        "text": f"<b>{run.name}</b>",
+        "xref": f"x{axes} domain",
+        "x": 0,
+        "xanchor": "left",
+        "yshift": 6 + _LABEL_LEVELS * _LABEL_PIXELS,
+    }
     for label in labels(events, run.row["duration_s"]):
-        figure.add_annotation(
+        yield {
             **above,
-            text=label.event.text,
-            font={"size": 11, "color": _colour(label.event)},
-            x=label.event.time_s,
-            xanchor="right" if label.is_left_of_mark else "left",
-            yshift=4 + label.level * _LABEL_PIXELS,
-            row=row,
-            col=1,
-        )
+            "text": label.event.text,
+            "font": {"size": 11, "color": _colour(label.event)},
+            "xref": f"x{axes}",
+            "x": label.event.time_s,
+            "xanchor": "right" if label.is_left_of_mark else "left",
+            "yshift": 4 + label.level * _LABEL_PIXELS,
+        }
 
 
 def labels(events: Sequence[Event], duration_s: float) -> list[Label]:

@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 
 from actors.client import ClientFleet
-from actors.cluster import wiring
 from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
 from actors.core.ids import Address
@@ -17,6 +16,7 @@ from actors.core.verdict import verdict
 from actors.hosted import Hosted
 from actors.replica import Replica
 from actors.transport.base import Endpoint
+from actors.wiring import wiring
 
 LOOPBACK = "127.0.0.1"
 SECRET = b"correct horse"

@@ -149,6 +149,90 @@ def test_the_other_hosts_go_on_without_one(name: str, stopped: int) -> None:
     run(test)
 
 
+@pytest.mark.parametrize("name", ["jpaxos", "spaxos"])
+def test_a_replica_that_is_told_to_suspect_the_leader_leads(name: str) -> None:
+    async def promote(system: System) -> None:
+        assert await system.replicas[0].wait_leading(-1, PATIENCE_S) == 0
+        await system.replicas[2].suspect_leader()
+        assert await system.replicas[2].wait_leading(0, PATIENCE_S) == 2
+        assert await system.replicas[0].wait_leading(0, 0.0) is None
+
+    async def test() -> None:
+        async with System(SYSTEMS[name]) as system:
+            await system.run(0.3, promote(system))
+            await system.settle(system.replicas)
+            assert await system.verdict(system.replicas) == "ok"
+
+    run(test)
+
+
+def test_a_leader_that_is_cut_off_is_replaced_and_catches_up_once_healed() -> None:
+    """Each end of a link loses what it sends itself."""
+    config = msgspec.structs.replace(
+        SYSTEMS["jpaxos kv"],
+        client_timeout_ms=100.0,
+        suspect_timeout_ms=100.0,
+        heartbeat_interval_ms=20.0,
+    )
+    first, *others = (Address("replica", host) for host in range(3))
+
+    async def cut_off(system: System) -> None:
+        await system.replicas[0].cut(others)
+        for replica in system.replicas[1:]:
+            await replica.cut([first])
+        leading = [
+            asyncio.create_task(replica.wait_leading(0, PATIENCE_S))
+            for replica in system.replicas[1:]
+        ]
+        await asyncio.wait(leading, return_when=asyncio.FIRST_COMPLETED)
+        for replica in system.replicas:
+            await replica.heal()
+        for task in leading:
+            task.cancel()
+
+    async def test() -> None:
+        async with System(config) as system:
+            await system.run(0.5, cut_off(system))
+            await system.settle(system.replicas)
+            assert await system.verdict(system.replicas) == "ok"
+            assert all(system.counts(each)["messages_cut"] > 0 for each in (first, *others))
+
+    run(test)
+
+
+@pytest.mark.parametrize("name", ["jpaxos kv", "spaxos kv"])
+def test_slow_links_only_cost_time(name: str) -> None:
+    async def slow(system: System) -> None:
+        await system.replicas[1].slow([Address("replica", 0), Address("replica", 2)], 20)
+
+    async def test() -> None:
+        async with System(SYSTEMS[name]) as system:
+            await system.run(LOAD_S, slow(system))
+            await system.settle(system.replicas)
+            assert await system.verdict(system.replicas) == "ok"
+            assert all(system.counts(each)["messages_cut"] == 0 for each in system.nodes)
+
+    run(test)
+
+
+def test_who_returns_connects_as_far_as_it_goes() -> None:
+    async def test() -> None:
+        replica = Replica(0, LoadConfig(), SECRET)
+        await replica.listen(LOOPBACK)
+        await replica.reconnect({}, [Address("replica", 1)], 0.01)
+        await replica.stop()
+
+    run(test)
+
+
+def test_a_replica_that_never_went_down_has_nothing_to_recover_from() -> None:
+    async def test() -> None:
+        async with System(SYSTEMS["jpaxos"]) as system:
+            assert await system.replicas[1].wait_recovered(PATIENCE_S)
+
+    run(test)
+
+
 def test_waiting_for_a_peer_that_never_comes_names_it() -> None:
     async def test() -> None:
         replica = Replica(0, LoadConfig(), SECRET)

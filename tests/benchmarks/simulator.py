@@ -1,11 +1,10 @@
-"""How many seeds a second one process simulates: run by hand.
+"""How many seeds a second one process simulates and judges: run by hand.
 
-    python -m tests.benchmarks.simulator [--requests 50] [--seconds 5] [--profile]
+    python -m tests.benchmarks.simulator [--requests 50] [--faults all] [--seconds 5] [--profile]
 
-A seed builds a system of 5 clients, sends its requests through a lossy network while two leaders
-are suspected without cause and a host is cut off, heals, settles and is judged. Prints, for each
-protocol and number of replicas, seeds/s of processor time, messages a seed and microseconds a
-message, all included. `--profile` prints instead where the time goes.
+Prints, for each protocol and number of replicas, seeds/s of processor time and milliseconds a seed:
+building the system, faults, healing and checks are all in it. `--profile` then prints where the
+time went.
 """
 
 import argparse
@@ -13,57 +12,28 @@ import cProfile
 import pstats
 import time
 
-from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
-from actors.sim.network import Network
-from actors.sim.system import System
-
-PATIENCE_S = 60.0
-FAULTS_S = 0.1
+from actors.sim.mix import MIXES, REQUESTS, Case, run
 
 
-def simulate(protocol: str, replicas: int, seed: int, requests: int) -> int:
-    """Simulate one seed; return how many messages were sent."""
-    config = LoadConfig(
-        protocol=protocol,
-        replicas=replicas,
-        clients=5,
-        seed=seed,
-        heartbeat_interval_ms=20,
-        suspect_timeout_ms=60,
-        retransmit_timeout_ms=20,
-        client_timeout_ms=60,
-    )
-    network = Network(delay_max_s=0.003, loss=0.05, duplication=0.05)
-    system = System(config, network)
-    for turn, host in enumerate((seed % replicas, (seed + 1) % replicas)):
-        system.world.at(turn * FAULTS_S / 2, lambda host=host: system.suspect(host))
-    system.world.at(FAULTS_S / 4, lambda: system.cut(seed // 2 % replicas))
-    system.world.at(FAULTS_S, network.heal)
-    assert system.run_until(requests, PATIENCE_S), seed
-    network.heal()
-    assert system.settle(PATIENCE_S), seed
-    assert system.verdict() == "ok", seed
-    return system.world.sent.total()
-
-
-def measure(protocol: str, replicas: int, requests: int, seconds: float) -> None:
-    """Simulate seeds for so many seconds of processor time and print how many there were."""
-    seeds = messages = 0
+def measure(protocol: str, replicas: int, mix: str, requests: int, seconds: float) -> None:
+    """Run cases for so many seconds of processor time and print how many there were."""
+    cases = failures = 0
     began = time.process_time()
     while (elapsed_s := time.process_time() - began) < seconds:
-        messages += simulate(protocol, replicas, seeds, requests)
-        seeds += 1
+        failures += bool(run(Case(cases, protocol, replicas, mix, requests)).problems)
+        cases += 1
     print(
-        f"{protocol:10} n = {replicas}: {seeds / elapsed_s:7.1f} seeds/s "
-        f"{messages / seeds:7,.0f} messages a seed {elapsed_s / messages * 1e6:5.1f} us a message"
+        f"{protocol:10} n = {replicas}: {cases / elapsed_s:7.1f} seeds/s "
+        f"{elapsed_s / cases * 1e3:6.1f} ms a seed, {failures} of {cases} failed"
     )
 
 
 def main() -> None:
     """Measure every protocol with 3, 5 and 7 replicas."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=50, help="answered requests a seed")
+    parser.add_argument("--requests", type=int, default=REQUESTS, help="answered requests a seed")
+    parser.add_argument("--faults", choices=MIXES, default="all", help="what goes wrong")
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each line")
     parser.add_argument("--profile", action="store_true", help="print the costliest functions")
     arguments = parser.parse_args()
@@ -72,7 +42,7 @@ def main() -> None:
         profile.enable()
     for protocol in PROTOCOLS:
         for replicas in (3, 5, 7):
-            measure(protocol, replicas, arguments.requests, arguments.seconds)
+            measure(protocol, replicas, arguments.faults, arguments.requests, arguments.seconds)
     if arguments.profile:
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(40)

@@ -53,9 +53,9 @@ STORIES = {
     "1 kill host 0; +1 restart it; +1 kill host 1; +1 restart it": Story(
         [
             *((1.0, "kill", "host-0", ""), (1.6, "view", "replica-1", "view 1")),
-            *((2.3, "restart", "host-0", ""), (2.3, "recovered", "replica-0", "")),
+            *((2.3, "restart", "host-0", ""), (2.4, "recovered", "host-0", "")),
             *((3.3, "kill", "host-1", ""), (3.9, "view", "replica-2", "view 2")),
-            *((4.6, "restart", "host-1", ""), (4.6, "recovered", "replica-1", "")),
+            *((4.6, "restart", "host-1", ""), (4.7, "recovered", "host-1", "")),
         ],
         [(1.05, 1.7), (3.35, 4.1)],
     ),
