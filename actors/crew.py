@@ -98,14 +98,15 @@ class Crew:
 
     def watch(self, address: Address) -> None:
         """Break off what is guarded should this actor, which listens, end or stop by itself."""
-        self._watches[address] = self._actors[address].watch.remote()
-        self.beside(self._see_end(address))
+        actor = self._actors[address]
+        self._watches[address] = watch = actor.watch.remote()
+        self.beside(self._see_end(address, actor, watch))
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work`; raises ClusterError as soon as an actor ends that is watched."""
         self._broken = asyncio.get_running_loop().create_future()
         for address in self._watches:
-            self.beside(self._see_end(address))
+            self.beside(self._see_end(address, self._actors[address], self._watches[address]))
         working = asyncio.create_task(work)
         await asyncio.wait((working, self._broken), return_when=asyncio.FIRST_COMPLETED)
         if self._broken.done():
@@ -127,8 +128,8 @@ class Crew:
             if not self._broken.done():
                 self._broken.set_exception(error)
 
-    async def _see_end(self, address: Address) -> None:
-        reason = await self._result(address, self._actors[address], self._watches[address])
+    async def _see_end(self, address: Address, actor: Any, watch: Any) -> None:
+        reason = await self._result(address, actor, watch)
         raise ClusterError(f"{address} stopped: {reason}")
 
     # --- The end ---

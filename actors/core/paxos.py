@@ -82,8 +82,12 @@ class Paxos:
 
     @property
     def leads(self) -> bool:
-        """Whether this replica may open instances: leader, with the first phase behind it."""
-        return self._leading
+        """Whether this replica may open instances: leader, with the first phase behind it.
+
+        Where instances are decided that it has not opened, a later view has a leader: it has just
+        not heard of it yet.
+        """
+        return self._leading and self._next >= self._log.undecided
 
     @property
     def is_candidate(self) -> bool:
@@ -93,17 +97,17 @@ class Paxos:
     @property
     def next_instance(self) -> Instance:
         """As leader: nothing was accepted from this instance on, in any view so far."""
-        return max(self._next, self._log.undecided)
+        return self._next
 
     @property
     def open_instances(self) -> int:
         """Instances that this leader has opened and that are not decided yet."""
-        return self._next - self._log.undecided if self._leading else 0
+        return self._next - self._log.undecided if self.leads else 0
 
     @property
     def has_room(self) -> bool:
         """Whether this replica leads and its window has room."""
-        return self._leading and self._next - self._log.undecided < self._window
+        return self.leads and self._next - self._log.undecided < self._window
 
     def proposed_values(self) -> list[bytes]:
         """Values of the instances that this leader has open, in order."""

@@ -54,4 +54,6 @@ class _Method:
 
     def remote(self, *arguments: object) -> "asyncio.Task[object]":
         self._actor.calls.append((self._name, *arguments))
-        return asyncio.create_task(self._actor._answer(self._name))
+        answering = asyncio.create_task(self._actor._answer(self._name))
+        answering.add_done_callback(lambda it: it.cancelled() or it.exception())  # As one may.
+        return answering
