@@ -1,6 +1,7 @@
 """The actors of a run, by address: who is there, what they answer, and that none ends unnoticed."""
 
 import asyncio
+import re
 from collections.abc import Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -169,5 +170,9 @@ async def _complete(calls: Iterable[asyncio.Task[None]], timeout_s: float) -> No
 
 
 def _cause_of_death(error: RayError) -> str:
-    """Return what Ray says at last about the end of an actor, without its general advice."""
-    return str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
+    """Return what Ray says at last about the end of an actor, without its general advice.
+
+    An exception stands there with its module: it goes by its name elsewhere.
+    """
+    told = str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
+    return re.sub(r"^(\w+\.)+(?=\w+:)", "", told)

@@ -18,11 +18,12 @@ from actors.core import messages
 from actors.core.columns import Cells
 from actors.core.config import AcceptTo, LoadConfig
 from actors.core.ids import Address, is_host_local
-from actors.core.messages import Message, Wire
+from actors.core.messages import Wire
 from actors.core.registry import PROTOCOLS
 from actors.core.service import Service
 from actors.services.registry import ServiceKind
 from actors.sim.system import System
+from actors.sim.trace import Event
 from actors.transport.tcp import TcpTransport
 from experiments.results import COUNTERS_COLUMNS, FIRST_COLUMNS, TABLES, Row
 from experiments.runner import run_all
@@ -144,9 +145,11 @@ def test_a_request_takes_as_many_messages_as_the_page_says(
     """Heartbeats are put off beyond the end, as the page leaves them out."""
     delivered: Counter[str] = Counter()
 
-    def log(_: float, sender: Address, receiver: Address, message: Message) -> None:
-        if not is_host_local(sender, receiver):
-            delivered[type(message).__name__] += 1
+    def log(event: Event) -> None:
+        if event.verb != "receive" or event.address is None or event.sender is None:
+            return
+        if not is_host_local(event.sender, event.address):
+            delivered[type(event.subject).__name__] += 1
 
     config = LoadConfig(
         protocol=protocol,

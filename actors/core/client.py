@@ -18,7 +18,7 @@ from actors.core.histogram import LatencyRecord
 from actors.core.ids import Address, Role
 from actors.core.messages import Message, Redirect, Replies, Requests
 from actors.core.service import Workload
-from actors.core.tables import LastRows, all_true
+from actors.core.tables import LastRows, all_true, places
 
 RETRY = "retry"
 
@@ -104,8 +104,8 @@ class Clients:
         """Complete what was replied to: many small frames cost little more than one."""
         replies = Columns.decode_all(self._arrived)
         self._arrived.clear()
-        rows = replies.clients
-        awaited = self._outstanding[rows] & (self._sequences[rows] == replies.sequences)
+        rows, found = replies.clients, places(replies.clients)
+        awaited = self._outstanding[found] & (self._sequences[found] == replies.sequences)
         if not all_true(awaited):
             rows = rows[awaited]
             if not len(rows):
@@ -113,9 +113,10 @@ class Clients:
         last = self._last_rows.mask(rows)
         if not all_true(last):
             rows = rows[last]
-        self._outstanding[rows] = False
+        found = places(rows)
+        self._outstanding[found] = False
         self._completed += len(rows)
-        self._unrecorded = self._now - self._sent_at[rows]
+        self._unrecorded = self._now - self._sent_at[found]
         if self._running:
             self._ready = rows
 
@@ -158,20 +159,21 @@ class Clients:
         return self._out.drain()
 
     def _send_next(self, rows: U32s) -> None:
-        self._sequences[rows] += U32.type(1)
-        self._outstanding[rows] = True
-        self._sent_at[rows] = self._tried_at[rows] = self._now
+        found = places(rows)
+        self._sequences[found] += U32.type(1)
+        self._outstanding[found] = True
+        self._sent_at[found] = self._tried_at[found] = self._now
         self._send(rows)
 
     def _send(self, rows: U32s) -> None:
         for host, part in self._by_host(rows):
-            sequences = self._sequences[part]
+            sequences = self._sequences[places(part)]
             requests = Columns(part, sequences, self._workload.commands(part, sequences))
             for frame in requests.frames(self._rows_per_frame):
                 self._out.send(Address(self._talk_to, host), Requests(frame))
 
     def _by_host(self, rows: U32s) -> Iterator[tuple[int, U32s]]:
-        hosts = self._hosts_asked[rows]
+        hosts = self._hosts_asked[places(rows)]
         while len(rows):
             host = int(hosts[0])
             chosen = hosts == host

@@ -152,8 +152,8 @@ class Columns:
         fixed = HEADER_BYTES + count * (ROW_BYTES + (4 if varied else size))
         if len(buffer) < fixed or (not varied and len(buffer) != fixed):
             raise RemoteProtocolError(f"columns of {count} rows do not fit {len(buffer)} bytes")
-        clients = np.frombuffer(buffer, U32, count, HEADER_BYTES)
-        sequences = np.frombuffer(buffer, U32, count, HEADER_BYTES + 4 * count)
+        numbers = np.frombuffer(buffer, U32, 2 * count, HEADER_BYTES)
+        clients, sequences = numbers[:count], numbers[count:]
         if not varied:
             flat = np.frombuffer(buffer, np.uint8, count * size, HEADER_BYTES + ROW_BYTES * count)
             return cls(clients, sequences, Cells(count, size, None, flat))
@@ -226,6 +226,9 @@ class Columns:
 
     def frames(self, rows_max: int, bytes_max: int = FRAME_BYTES) -> Iterator[bytes]:
         """Yield encoded buffers of up to `rows_max` rows (0 = any) and about `bytes_max` bytes."""
+        if len(self) == 1:
+            yield self.encode()
+            return
         if rows_max == 1 and self.cells.sizes is None:
             yield from self._single_rows()
             return
@@ -269,6 +272,8 @@ class Columns:
 
         At least one.
         """
+        if len(self) == 1:
+            return 1
         room = bytes_max - HEADER_BYTES
         if self.cells.sizes is None:
             rows = room // (ROW_BYTES + self.cells.size)

@@ -179,6 +179,8 @@ class Dissemination:
 
     def on_ack(self, sender: ReplicaId, message: Ack, now: float) -> None:
         """Take over what another replica holds."""
+        if len(message.held) < self._replicas:
+            raise RemoteProtocolError(f"an ack of {len(message.held)} origins")
         self._know_origin(len(message.held) - 1)
         known = self._held[sender]
         mine = self._held[self._me]

@@ -18,7 +18,7 @@ import numpy as np
 from actors.core.columns import U32, VARIED, Bytes, Cells, Columns, U32s
 from actors.core.errors import RemoteProtocolError
 from actors.core.service import Service
-from actors.core.tables import LastRows, all_true
+from actors.core.tables import LastRows, all_true, places
 
 DIGEST_BYTES = 16
 DIGESTS_KEPT = 8192
@@ -48,7 +48,7 @@ class Executor:
         self.digests.fold(batch)
         if not len(requests):
             return requests
-        fresh = requests.sequences > self.last[requests.clients]
+        fresh = requests.sequences > self.last[places(requests.clients)]
         if all_true(fresh) and all_true(self._last_rows.mask(requests.clients)):
             return self._execute_fresh(requests)
         return self._execute_some(requests)
@@ -95,9 +95,9 @@ class Executor:
         return {"batches_executed": self.batches, "requests_executed": self.requests}
 
     def _execute_fresh(self, requests: Columns) -> Columns:
-        clients = requests.clients
-        self.last[clients] = requests.sequences
-        self.executions[clients] += np.uint32(1)
+        clients, rows = requests.clients, places(requests.clients)
+        self.last[rows] = requests.sequences
+        self.executions[rows] += U32.type(1)
         self.requests += len(requests)
         cells = self._service.execute(requests.cells)
         assert cells.count == len(requests), "a service gives one reply per command"
@@ -147,8 +147,9 @@ class KeptReplies:
     def keep(self, clients: U32s, replies: Cells) -> None:
         """Replace the replies kept for `clients`, each named once."""
         if replies.sizes is None and replies.size <= REPLY_BYTES_INLINE:
-            self._sizes[clients] = replies.size
-            self._short[clients, : replies.size] = replies.matrix
+            rows = places(clients)
+            self._sizes[rows] = replies.size
+            self._short[rows, : replies.size] = replies.matrix
             return
         for client, reply in zip(clients.tolist(), replies.values(), strict=True):
             self._sizes[client] = VARIED

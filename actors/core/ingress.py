@@ -16,7 +16,7 @@ from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
 from actors.core.messages import Redirect, Replies, Requests
-from actors.core.tables import LastRows, all_true
+from actors.core.tables import LastRows, all_true, places
 
 
 class Ingress:
@@ -51,15 +51,17 @@ class Ingress:
         requests = Columns.decode_all([buffer for _, buffer in self._arrived])
         fleets = self._fleets_of_arrived()
         self._arrived.clear()
-        self._fleets[requests.clients] = fleets
-        fresh = requests.sequences > self._sequences[requests.clients]
+        rows = places(requests.clients)
+        self._fleets[rows] = fleets
+        fresh = requests.sequences > self._sequences[rows]
         if not all_true(fresh):
             requests = requests.take(fresh)
         last = self._last_rows.mask(requests.clients)
         if not all_true(last):
             requests = requests.take(last)
-        self.pending += len(requests) - int(np.count_nonzero(self._sequences[requests.clients]))
-        self._sequences[requests.clients] = requests.sequences
+        rows = places(requests.clients)
+        self.pending += len(requests) - int(np.count_nonzero(self._sequences[rows]))
+        self._sequences[rows] = requests.sequences
         self._admitted += len(requests)
         self._throttle()
         return requests if len(requests) else None
@@ -75,11 +77,11 @@ class Ingress:
         """Send each reply that is awaited here to its client's fleet."""
         if not self.pending:
             return
-        awaited = self._sequences[replies.clients] == replies.sequences
+        awaited = self._sequences[places(replies.clients)] == replies.sequences
         if not all_true(awaited):
             self._forget_passed(replies)
             replies = replies.take(awaited)
-        self._sequences[replies.clients] = 0
+        self._sequences[places(replies.clients)] = 0
         self.pending -= len(replies)
         self._answered += len(replies)
         for fleet, rows in self._by_fleet(replies):
@@ -96,7 +98,7 @@ class Ingress:
     def _by_fleet(self, replies: Columns) -> Iterator[tuple[int, Columns]]:
         if not len(replies):
             return
-        fleets = self._fleets[replies.clients]
+        fleets = self._fleets[places(replies.clients)]
         first = int(fleets[0])
         if all_true(fleets == first):
             yield first, replies

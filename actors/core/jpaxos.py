@@ -14,9 +14,9 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.executor import Executor
 from actors.core.ids import Address, ReplicaId
 from actors.core.ingress import Ingress
-from actors.core.journal import AnyRecord, Journal
+from actors.core.journal import Journal
 from actors.core.messages import Message, Requests
-from actors.core.ordering import Ordering
+from actors.core.ordering import Above, Ordering
 from actors.core.paxos import NO_OP
 from actors.core.service import Service
 from actors.core.snapshots import Taken
@@ -24,7 +24,7 @@ from actors.core.snapshots import Taken
 BATCH = "batch"
 
 
-class JPaxosReplica:
+class JPaxosReplica(Above):
     """A replica of JPaxos, or of plain Multi-Paxos with `requests_per_instance_max` 1."""
 
     def __init__(
@@ -49,11 +49,6 @@ class JPaxosReplica:
         self._batch_timer_at: float | None = None
         self._now = 0.0
         self.ordering.restore(journal.former)
-
-    @property
-    def is_recovering(self) -> bool:
-        """Whether it has started again and takes no part yet."""
-        return self.ordering.is_recovering
 
     def suspect_leader(self, now: float) -> None:
         """Start this replica's own next view, as if the leader had been silent for too long."""
@@ -118,28 +113,10 @@ class JPaxosReplica:
                 self._ingress.answer(self.executor.execute(value))
             self.ordering.executed = instance + 1
 
-    # --- What ordering asks ---
-
-    def snapshot(self) -> Taken:
-        """Return what is executed now."""
-        return Taken(self.ordering.executed, self.executor.batches, self.executor.snapshot())
-
     def install(self, taken: Taken) -> None:
         """Go on from a snapshot; clients get the replies that it has passed over."""
-        self.executor.restore(taken.state)
+        super().install(taken)
         self._ingress.answer(self.executor.last_replies())
-
-    def holdings(self) -> list[int]:
-        """Return nothing: values hold whole requests."""
-        return []
-
-    def holds_all(self, held: list[int]) -> bool:  # noqa: ARG002 - nothing is held.
-        """Say that nothing lacks."""
-        return True
-
-    def unexecuted_records(self) -> Sequence[AnyRecord]:
-        """Return nothing: votes hold whole requests."""
-        return ()
 
     def gauges(self) -> dict[str, float]:
         """View, open instances, and what waits where."""

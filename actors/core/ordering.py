@@ -7,7 +7,7 @@ snapshot.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from actors.core.catchup import CATCH_UP, Laggard
 from actors.core.config import Config
@@ -49,25 +49,36 @@ from actors.core.snapshots import SNAPSHOT, Snapshots, Taken
 Handler = Callable[[ReplicaId, Any, float], None]
 
 
-class Above(Protocol):
-    """What ordering asks of the protocol above it."""
+class Above:
+    """What ordering asks of the protocol above; as it stands, for whole requests in values."""
 
     executor: Executor
+    ordering: "Ordering"
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether this replica has started again and takes no part yet."""
+        return self.ordering.is_recovering
 
     def snapshot(self) -> Taken:
         """Return what is executed now."""
+        return Taken(self.ordering.executed, self.executor.batches, self.executor.snapshot())
 
     def install(self, taken: Taken) -> None:
         """Go on from a snapshot; raises RemoteProtocolError where it is none."""
+        self.executor.restore(taken.state)
 
     def holdings(self) -> list[int]:
         """Return up to which batch of each origin all are held here, if there are such."""
+        return []
 
-    def holds_all(self, held: list[int]) -> bool:
+    def holds_all(self, held: list[int]) -> bool:  # noqa: ARG002 - nothing is held apart.
         """Say whether all batches up to these are held here."""
+        return True
 
     def unexecuted_records(self) -> Iterable[AnyRecord]:
         """Return what must be written down beside a checkpoint."""
+        return ()
 
 
 class Ordering:

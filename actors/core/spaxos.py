@@ -22,12 +22,12 @@ from actors.core.executor import Executor
 from actors.core.ids import Address, BatchId, Instance, ReplicaId, host_of, is_member
 from actors.core.journal import AnyRecord, Journal, Stored
 from actors.core.messages import Ack, Executed, Fetch, Message, Payload
-from actors.core.ordering import Ordering
+from actors.core.ordering import Above, Ordering
 from actors.core.service import Service
 from actors.core.snapshots import Taken
 
 
-class SPaxosReplica:
+class SPaxosReplica(Above):
     """A replica of S-Paxos."""
 
     def __init__(
@@ -54,11 +54,6 @@ class SPaxosReplica:
                 BatchId(record.origin, record.sequence)
             ):
                 self._dissemination.store(record.origin, record.sequence, record.requests)
-
-    @property
-    def is_recovering(self) -> bool:
-        """Whether it has started again and takes no part yet."""
-        return self.ordering.is_recovering
 
     def suspect_leader(self, now: float) -> None:
         """Start this replica's own next view, as if the leader had been silent for too long."""

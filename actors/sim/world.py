@@ -240,7 +240,12 @@ class World:
     def _drain(self, process: Process) -> None:
         node = process.node
         try:
-            while node is not None and (effects := self._drained(process.address, node)):
+            while node is not None:
+                effects = node.drain()
+                if self.observe is not None:
+                    self.observe(process.address, node, effects)
+                if not effects:
+                    break
                 for effect in effects:
                     self._perform(process, effect)
         except DiskFullError:
@@ -248,12 +253,6 @@ class World:
             self.crash(process.address)
         if process.disk.holds_up and not process.disk.is_syncing:
             self._sync(process)
-
-    def _drained(self, address: Address, node: Node) -> Sequence[Effect]:
-        effects = node.drain()
-        if self.observe is not None:
-            self.observe(address, node, effects)
-        return effects
 
     def _perform(self, process: Process, effect: Effect) -> None:
         if isinstance(effect, Send):

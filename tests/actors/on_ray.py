@@ -18,7 +18,7 @@ def processes(cluster: Cluster) -> dict[Address, psutil.Process]:
     table = state.actors()
     return {
         address: psutil.Process(table[actor._actor_id.hex()]["Pid"])
-        for address, actor in cluster._actors.items()
+        for address, actor in cluster._crew._actors.items()
     }
 
 

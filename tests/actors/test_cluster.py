@@ -1,20 +1,27 @@
 """Clusters on a local Ray: where actors live, and that none survives its cluster."""
 
-import itertools
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import msgspec
+import psutil
 import pytest
 import ray
 
-from actors import cluster as cluster_module
-from actors.cluster import Cluster, ClusterError, wiring
+from actors import stage as stage_module
+from actors.cluster import Cluster, Measurements
 from actors.core.config import LoadConfig
-from actors.core.ids import Address
+from actors.core.ids import Address, Role
+from actors.errors import ClusterError
+from actors.faults import Timeline, parse
+from actors.host import BIN_S
+from actors.injector import LOAD_HAS_ENDED
 from experiments.live import LiveBackend
 from tests.actors.on_ray import PATIENCE_S, assert_nothing_is_left, processes
 
@@ -24,87 +31,6 @@ LONG_S = 600.0
 
 def addresses(role: str, count: int) -> list[Address]:
     return [Address(role, number) for number in range(count)]
-
-
-# --- Wiring ---------------------------------------------------------------------------------------
-
-EVERYBODY = [
-    address for role in ("fleet", "coordinator", "replica") for address in addresses(role, 3)
-]
-
-
-def pairs(clients_talk_to: str) -> set[frozenset[Address]]:
-    wired = wiring(EVERYBODY, clients_talk_to)
-    return {frozenset((one, other)) for one, peers in wired.items() for other in peers.dials}
-
-
-@pytest.mark.parametrize("clients_talk_to", ["replica", "coordinator"])
-def test_of_each_pair_that_talks_one_dials_and_the_other_expects_it(clients_talk_to: str) -> None:
-    wired = wiring(EVERYBODY, clients_talk_to)
-    dialled = [(one, other) for one, peers in wired.items() for other in peers.dials]
-    expected = [(other, one) for one, peers in wired.items() for other in peers.expects]
-    assert sorted(dialled) == sorted(expected)
-    assert len(pairs(clients_talk_to)) == len(dialled)
-
-
-def test_fleets_talk_to_those_who_take_requests_and_hosts_to_all_replicas() -> None:
-    replicas, coordinators, fleets = (
-        addresses(role, 3) for role in ("replica", "coordinator", "fleet")
-    )
-    among_hosts = {
-        *map(frozenset, itertools.combinations(replicas, 2)),
-        *map(frozenset, itertools.product(replicas, coordinators)),
-    }
-    for role, takers in (("replica", replicas), ("coordinator", coordinators)):
-        assert pairs(role) == among_hosts | {*map(frozenset, itertools.product(takers, fleets))}
-
-
-# --- Room -----------------------------------------------------------------------------------------
-
-
-def _nodes(*cpus: int) -> Callable[[], list[dict[str, Any]]]:
-    return lambda: [
-        *({"Alive": True, "Resources": {"CPU": float(count)} if count else {}} for count in cpus),
-        {"Alive": False, "Resources": {"CPU": 64.0}},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("cpus", "placement", "reason"),
-    [
-        ((8, 8, 0), "strict_spread", "strict_spread needs 3 nodes, the cluster has 2"),
-        ((1, 2), "spread", "3 hosts and 2 fleets need a CPU each, the cluster has 3"),
-        ((1, 1, 1), "strict_spread", "3 hosts and 2 fleets need a CPU each, the cluster has 3"),
-    ],
-)
-def test_what_a_cluster_can_never_have_room_for_is_told_at_once(
-    monkeypatch: pytest.MonkeyPatch, cpus: tuple[int, ...], placement: Any, reason: str
-) -> None:
-    monkeypatch.setattr(cluster_module.ray, "nodes", _nodes(*cpus))
-    with pytest.raises(ClusterError) as raised:
-        Cluster(LoadConfig(replicas=3, fleets=2), placement).start()
-    assert str(raised.value) == reason
-
-
-@pytest.mark.ray
-def test_too_few_nodes_for_a_strict_spread_leave_nothing_behind(live: LiveBackend) -> None:
-    with pytest.raises(ClusterError, match=r"needs 3 nodes, the cluster has 1$"):
-        Cluster(LoadConfig(replicas=3), "strict_spread").__enter__()
-    assert_nothing_is_left()
-
-
-@pytest.mark.ray
-def test_no_room_for_now_is_told_when_patience_ends(
-    live: LiveBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cluster_module, "PLACE_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(cluster_module, "HOST_BUNDLE", {"CPU": 1_000_000})
-    with pytest.raises(ClusterError, match="3 hosts need a CPU each, the cluster has 1024 free"):
-        Cluster(LoadConfig(replicas=3)).__enter__()
-    assert_nothing_is_left()
-
-
-# --- Life -----------------------------------------------------------------------------------------
 
 
 def _place(actor: Any) -> tuple[str, set[str]]:
@@ -118,7 +44,7 @@ def _place(actor: Any) -> tuple[str, set[str]]:
 def test_a_hosts_replica_and_coordinator_share_a_bundle_with_nobody_else(live: LiveBackend) -> None:
     with Cluster(LoadConfig(protocol="spaxos", replicas=3, clients=3)) as cluster:
         once = processes(cluster)
-        actors = cluster._actors
+        actors = cluster._crew._actors
         places = dict(
             zip(
                 actors,
@@ -137,7 +63,7 @@ def test_a_hosts_replica_and_coordinator_share_a_bundle_with_nobody_else(live: L
 
 def _when_busy(cluster: Cluster, act: Callable[[], None]) -> None:
     """Act in the middle of the run, when replica 0 has executed something."""
-    ray.get(cluster._actors[Address("replica", 0)].wait_executed.remote(3, PATIENCE_S))
+    ray.get(cluster._crew._actors[Address("replica", 0)].wait_executed.remote(3, PATIENCE_S))
     act()
 
 
@@ -198,8 +124,173 @@ def test_a_cluster_that_cannot_start_says_why_and_leaves_nothing_behind(live: Li
 def test_nobody_answers_in_time_is_told_with_names(
     live: LiveBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_module, "CALL_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(stage_module, "CALL_TIMEOUT_S", 0.0)
     with pytest.raises(ClusterError) as raised:
         Cluster(LoadConfig(replicas=1)).__enter__()
-    assert str(raised.value) == "replica-0: no answer to start after 0 s"
+    assert str(raised.value) == "replica-0, fleet-0: no answer to process after 0 s"
+    assert_nothing_is_left()
+
+
+# --- Faults ---------------------------------------------------------------------------------------
+
+IMPATIENT = LoadConfig(
+    clients=50, heartbeat_interval_ms=50.0, suspect_timeout_ms=300.0, client_timeout_ms=300.0
+)
+
+
+class Carried(NamedTuple):
+    """Fault words that were carried out on a cluster."""
+
+    measurements: Measurements
+    before: dict[Address, psutil.Process]
+    after: dict[Address, psutil.Process]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What happened to whom, but for who leads."""
+        return [row[1:3] for row in self.measurements.events if row[1] != "view"]
+
+
+def _timeline(words: str, window_s: float) -> Timeline:
+    return Timeline(parse(words), window_s=window_s, replicas=3)
+
+
+def _carry_out(words: str, load_s: float, **settings: Any) -> Carried:
+    """Carry out fault words in a run that must be safe and answer to the end, and leave nothing."""
+    with Cluster(msgspec.structs.replace(IMPATIENT, **settings)) as cluster:
+        before = processes(cluster)
+        cluster.run(load_s, _timeline(words, load_s))
+        after = processes(cluster)
+        measurements = cluster.measurements()
+        folders = _folders(cluster)
+        assert all(folder.is_dir() for folder in folders)
+    assert_nothing_is_left([*before.values(), *after.values()])
+    assert not any(folder.exists() for folder in folders)
+    assert measurements.safety == "ok"
+    last_s = max(row[0] for row in measurements.events if row[3] != LOAD_HAS_ENDED)
+    answered = sum(
+        table.completed[int(last_s / BIN_S) + 1 :].sum()
+        for table in measurements.latencies.values()
+    )
+    assert answered > 0, measurements.events
+    return Carried(measurements, before, after)
+
+
+def _folders(cluster: Cluster) -> list[Path]:
+    keepers = cluster._stage._keepers.values()
+    return [Path(folder) for folder in ray.get([keeper.folder.remote() for keeper in keepers])]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_a_leader_is_killed_and_the_others_go_on(live: LiveBackend, protocol: str) -> None:
+    carried = _carry_out("0.3 kill host leader", 2.5, protocol=protocol)
+    assert carried.told == [("kill", "host-0")]
+    leaders = [row[2] for row in carried.measurements.events if row[1] == "view"]
+    assert leaders
+    assert "replica-0" not in leaders
+    gone = {address for address in carried.before if address not in carried.after}
+    assert {address.number for address in gone} == {0}
+    assert "fleet" not in {address.role for address in gone}
+    assert {address for address, _ in carried.measurements.meters} == carried.before.keys()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    ("protocol", "part", "role"),
+    [("jpaxos", "host", "replica"), ("spaxos", "coordinator", "coordinator")],
+)
+def test_who_is_killed_returns_as_another_process_and_is_measured_in_both_lives(
+    live: LiveBackend, protocol: str, part: str, role: Role
+) -> None:
+    words = f"0.3 kill {part} 1; +0 restart it"
+    carried = _carry_out(words, 4.0, protocol=protocol, crash_model="epoch")
+    told = ["kill", "restart", "recovered"]
+    assert carried.told == [(event, f"{part}-1") for event in told]
+    assert carried.before.keys() == carried.after.keys()
+    changed = {each for each in carried.before if carried.before[each] != carried.after[each]}
+    assert changed == {Address(role, 1)}
+    lives = Counter(address for address, _ in carried.measurements.meters)
+    assert {address for address, count in lives.items() if count == 2} == changed
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_all_hosts_are_killed_at_once_and_return_with_all_that_was_acknowledged(
+    live: LiveBackend, protocol: str
+) -> None:
+    kills = "; ".join(f"0.5 kill host {host}" for host in range(3))
+    restarts = "; ".join(f"0.6 restart host {host}" for host in range(3))
+    carried = _carry_out(f"{kills}; {restarts}", 7.0, protocol=protocol, crash_model="full")
+    told = Counter(event for event, _ in carried.told)
+    assert told == {"kill": 3, "restart": 3, "recovered": 3}
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_hosts_are_paused_and_cut_off_and_slow_and_suspicious(
+    live: LiveBackend, protocol: str
+) -> None:
+    words = """
+        0.3 pause host leader
+        +0.6 resume it
+        +0.2 suspect replica follower
+        +0.2 cut host leader
+        +0.6 heal
+        +0.1 slow host 0 to host 1 by 5ms
+    """
+    carried = _carry_out(words, 3.5, protocol=protocol)
+    verbs = ["pause", "resume", "suspect", "cut", "heal", "slow", "heal"]
+    assert [event for event, _ in carried.told] == verbs
+    assert carried.before == carried.after
+
+
+@pytest.mark.ray
+def test_the_clients_of_a_killed_fleet_are_not_judged_and_the_others_are(live: LiveBackend) -> None:
+    carried = _carry_out("0.3 kill fleet 1", 1.5, fleets=2)
+    assert carried.told == [("kill", "fleet-1")]
+    assert carried.measurements.latencies.keys() == set(addresses("fleet", 2))
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(60)
+def test_a_death_that_nobody_planned_ends_a_run_with_faults_and_leaves_nothing_behind(
+    live: LiveBackend,
+) -> None:
+    """Also not whoever is paused, whom Ray cannot end."""
+    with ThreadPoolExecutor() as threads, Cluster(IMPATIENT) as cluster:
+        once = processes(cluster)
+
+        def kill_once_another_is_paused() -> None:
+            while once[Address("replica", 2)].status() != psutil.STATUS_STOPPED:
+                once[Address("replica", 0)].status()
+            once[Address("replica", 1)].kill()
+
+        killing = threads.submit(kill_once_another_is_paused)
+        with pytest.raises(ClusterError, match=r"^replica-1 died: "):
+            cluster.run(LONG_S, _timeline("0.2 pause host 2; 0.3 kill host 0", LONG_S))
+        killing.result()
+    assert_nothing_is_left(once.values())
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(60)
+def test_a_node_whose_journal_is_damaged_does_not_return(live: LiveBackend) -> None:
+    config = msgspec.structs.replace(IMPATIENT, crash_model="full")
+    with ThreadPoolExecutor() as threads, Cluster(config) as cluster:
+        victim = processes(cluster)[Address("replica", 1)]
+        (folder,) = _folders(cluster)
+
+        def damage_once_killed() -> None:
+            victim.wait(PATIENCE_S)
+            journal = folder / "replica-1" / "journal"
+            content = bytearray(journal.read_bytes())
+            content[len(content) // 2] ^= 1
+            journal.write_bytes(content)
+
+        damaging = threads.submit(damage_once_killed)
+        with pytest.raises(ClusterError, match=r"^replica-1 died: StorageError: .*journal"):
+            cluster.run(LONG_S, _timeline("0.3 kill host 1; +1 restart it", LONG_S))
+        damaging.result()
+    assert not folder.exists()
     assert_nothing_is_left()

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import psutil
@@ -21,7 +23,7 @@ import ray
 from experiments import results, summarise
 from experiments.errors import RunFailed
 from experiments.live import LiveBackend
-from experiments.results import FIRST_COLUMNS, TABLES, ResultsWriter
+from experiments.results import EVENTS_COLUMNS, FIRST_COLUMNS, TABLES, ResultsWriter
 from experiments.runner import Measured, run_all
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import expand
@@ -76,6 +78,33 @@ def test_fleets_share_the_clients_of_a_run(live: LiveBackend) -> None:
         0: True,
         1: True,
     }
+
+
+def test_faults_happen_in_the_window_and_are_in_the_tables(live: LiveBackend) -> None:
+    config = RunConfig(
+        clients=8,
+        fleets=2,
+        warmup_s=0.5,
+        duration_s=2.0,
+        cooldown_s=0.0,
+        suspect_timeout_ms=300.0,
+        client_timeout_ms=300.0,
+        faults="0.3 kill host leader; 0.5 kill fleet 1",
+    )
+    measured = live.run(config)
+    assert (measured.outcome, measured.safety) == ("ok", "ok")
+    events = measured.events
+    assert list(events.columns) == list(EVENTS_COLUMNS)
+    happened = dict(zip(events["event"], events["target"], strict=True))
+    assert {"kill", "view"} == happened.keys()
+    assert set(events[events["event"] == "kill"]["target"]) == {"host-0", "fleet-1"}
+    assert (events["time_s"] >= config.warmup_s + 0.3).all()
+    assert (events["time_s"] < config.load_s).all()
+    for actor in ("replica-0", "fleet-1"):  # What was measured before they were killed is there.
+        rows = measured.counters[measured.counters["actor"] == actor]
+        assert 0.5 < rows["time_s"].max() < 1.5
+    assert set(measured.timeline["fleet"]) == {0, 1}
+    assert summarise.measure(config, *measured.tables.values())["unavailability_s"] > 0
 
 
 def test_a_service_that_raises_makes_a_failed_row_and_the_sweep_goes_on(
@@ -148,11 +177,16 @@ class Command:
     """`paxoscope` in a process group of its own, as in a terminal."""
 
     def __init__(
-        self, *arguments: str, program: Sequence[str] = (), folder: Path | None = None
+        self,
+        *arguments: str,
+        program: Sequence[str] = (),
+        folder: Path | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._process = subprocess.Popen(
             [*(program or (sys.executable, "-m", "experiments")), *arguments],
             cwd=folder,
+            env=os.environ | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -265,6 +299,48 @@ def test_what_is_done_is_kept_and_the_next_run_does_the_rest(
     assert runs.loc[kept["run_id"], "started_at"].to_list() == kept["started_at"].to_list()
 
 
+FAULTY = """
+[base]
+replicas = 3
+clients = 8
+crash_model = "full"
+warmup_s = 0.1
+duration_s = 600.0
+faults = "0 pause host 1; 0 kill host 2"
+"""
+
+
+def test_ctrl_c_amid_faults_leaves_neither_processes_nor_storage(tmp_path: Path, out: Path) -> None:
+    """Also not processes that are paused, which no Ctrl-C reaches."""
+    (tmp_path / "faulty.toml").write_text(FAULTY)
+    stored = tmp_path / "stored"
+    stored.mkdir()
+    arguments = ("run", str(tmp_path / "faulty.toml"), "--out", str(out))
+    command = Command(*arguments, environment={"TMPDIR": str(stored)})
+    try:
+        command.read_until("faulty: ")
+        family = _wait_for_paused(command)
+        assert list(stored.glob("paxoscope-*/replica-*/journal"))
+        command.press_ctrl_c()
+        assert command.ended().code == 130
+    finally:
+        command.kill()
+    _, still_there = psutil.wait_procs(family, PATIENCE_S)
+    assert still_there == []
+    assert not list(stored.glob("paxoscope-*"))
+
+
+def _wait_for_paused(command: "Command") -> list[psutil.Process]:
+    """Wait until a process of a command is paused; return all of its processes."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        family = command.family()
+        with suppress(psutil.NoSuchProcess):
+            if any(process.status() == psutil.STATUS_STOPPED for process in family):
+                return family
+    raise AssertionError("nobody is paused")
+
+
 def _assert_results_are_complete(suite: Path, out: Path) -> None:
     runs = results.runs(out)
     assert tuple(runs.columns[: len(FIRST_COLUMNS)]) == (
@@ -275,7 +351,7 @@ def _assert_results_are_complete(suite: Path, out: Path) -> None:
     assert set(runs["run_id"]) == {run.run_id for run in expand(load_suite(str(suite)))}
     assert set(runs["outcome"]) == set(runs["safety"]) == {"ok"}
     assert (runs["throughput_rps"] > 0).all()
-    for table in (results.timeline, results.latency, results.counters):
+    for table in (results.timeline, results.latency, results.counters):  # No faults, no events.
         assert set(table(out)["run_id"]) == set(runs["run_id"])
     assert "<html" in (out / "report.html").read_text(encoding="utf-8").lower()
 

@@ -32,8 +32,8 @@ def payloads(nodes: Wired) -> list[tuple[int, int, list[int]]]:
     return found
 
 
-def executed(sequence: int, *answered: tuple[int, int]) -> Executed:
-    return Executed(sequence, columns(*((c, s, b"reply") for c, s in answered)).encode())
+def executed(*answered: tuple[int, int]) -> Executed:
+    return Executed(columns(*((c, s, b"reply") for c, s in answered)).encode())
 
 
 def test_an_idle_coordinator_sends_requests_at_once_to_every_replica() -> None:
@@ -47,9 +47,9 @@ def test_as_many_unstable_batches_are_open_as_the_window_allows() -> None:
     for client in range(5):
         ask(nodes, (client, 1))
     assert {(sequence, *clients) for _, sequence, clients in payloads(nodes)} == {(1, 0), (2, 1)}
-    nodes.give(MY_REPLICA, ME, Held([1, 0, 0]))
+    nodes.give(MY_REPLICA, ME, Held(ME.number, [1, 0, 0]))
     assert payloads(nodes) == [], "one holder of three does not make it stable"
-    nodes.give(MY_REPLICA, ME, Held([1, 1, 0]))
+    nodes.give(MY_REPLICA, ME, Held(ME.number, [1, 1, 0]))
     assert payloads(nodes) == [(i, 3, [2, 3, 4]) for i in range(3)], "what waited shares a batch"
 
 
@@ -83,7 +83,7 @@ def test_an_unstable_batch_is_sent_again_to_those_who_lack_it() -> None:
     nodes = lone(replicas=5)
     ask(nodes, (0, 1))
     nodes.lose()
-    nodes.give(MY_REPLICA, ME, Held([0, 1, 0, 1, 0]))
+    nodes.give(MY_REPLICA, ME, Held(ME.number, [0, 1, 0, 1, 0]))
     nodes.expire(ME, RETRANSMIT)
     assert [to for to, _, _ in payloads(nodes)] == [0, 2, 4]
 
@@ -112,7 +112,7 @@ def test_a_stable_batch_is_not_sent_again() -> None:
     nodes = lone()
     ask(nodes, (0, 1))
     nodes.lose()
-    nodes.give(MY_REPLICA, ME, Held([0, 1, 1]))
+    nodes.give(MY_REPLICA, ME, Held(ME.number, [0, 1, 1]))
     nodes.expire(ME, RETRANSMIT)
     assert payloads(nodes) == []
     assert (ME, RETRANSMIT) not in nodes.timers
@@ -121,7 +121,13 @@ def test_a_stable_batch_is_not_sent_again() -> None:
 def test_an_old_report_that_comes_late_takes_no_stability_back() -> None:
     nodes = lone(dissemination_window=1)
     ask(nodes, (0, 1))
-    nodes.give(MY_REPLICA, ME, Held([1, 1, 0]), Held([0, 1, 0]), Held([1, 1, 0]))
+    nodes.give(
+        MY_REPLICA,
+        ME,
+        Held(ME.number, [1, 1, 0]),
+        Held(ME.number, [0, 1, 0]),
+        Held(ME.number, [1, 1, 0]),
+    )
     nodes.lose()
     ask(nodes, (1, 1))
     assert len(payloads(nodes)) == 3
@@ -132,7 +138,7 @@ def test_replies_go_to_the_clients_when_their_batch_is_executed() -> None:
     nodes = lone()
     ask(nodes, (0, 1), (1, 7))
     nodes.lose()
-    nodes.give(MY_REPLICA, ME, executed(1, (0, 1), (1, 7)))
+    nodes.give(MY_REPLICA, ME, executed((0, 1), (1, 7)))
     ((_, receiver, message),) = nodes.wire
     assert isinstance(message, Replies)
     assert (receiver, rows(message.replies)) == (FLEET, [(0, 1, b"reply"), (1, 7, b"reply")])
@@ -151,20 +157,20 @@ def test_a_crowded_coordinator_stops_reading_until_it_has_replied() -> None:
     nodes = lone(pending_requests_max=2)
     ask(nodes, (0, 1), (1, 1))
     assert nodes.throttled[ME]
-    nodes.give(MY_REPLICA, ME, executed(1, (0, 1), (1, 1)))
+    nodes.give(MY_REPLICA, ME, executed((0, 1), (1, 1)))
     assert not nodes.throttled[ME]
 
 
 @pytest.mark.parametrize(
     ("sender", "message"),
     [
-        (replica(0), executed(1, (0, 1))),
-        (replica(0), Held([1, 1, 1])),
-        (FLEET, Held([1, 1, 1])),
+        (replica(0), executed((0, 1))),
+        (replica(0), Held(ME.number, [1, 1, 1])),
+        (FLEET, Held(ME.number, [1, 1, 1])),
         (MY_REPLICA, Requests(requests((0, 1)))),
         (MY_REPLICA, Alive(0, 0, 0)),
-        (MY_REPLICA, Held([1, 1])),
-        (MY_REPLICA, Executed(1, b"garbage")),
+        (MY_REPLICA, Held(ME.number, [1, 1])),
+        (MY_REPLICA, Executed(b"garbage")),
         (FLEET, Requests(b"garbage")),
     ],
     ids=str,

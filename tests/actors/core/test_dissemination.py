@@ -6,7 +6,8 @@ from actors.core.config import Config
 from actors.core.dissemination import ACK, FETCH, FETCH_BATCHES_MAX, Dissemination, highest_stable
 from actors.core.effects import Outbox, Send, SetTimer
 from actors.core.errors import RemoteProtocolError
-from actors.core.ids import Address, BatchId
+from actors.core.ids import INCARNATIONS_MAX, Address, BatchId
+from actors.core.journal import Journal
 from actors.core.messages import Ack, Fetch, Held, Message, Payload
 from tests.actors.core.wired import FLEET, coordinator, replica, requests
 
@@ -23,7 +24,9 @@ class One:
         self.now = 0.0
         self.timers: dict[str, float] = {}
         self.out = Outbox()
-        self.dissemination = Dissemination(ME if n > 1 else 0, config, self.out)
+        self.dissemination = Dissemination(
+            ME if n > 1 else 0, config, Journal(config, self.out, ()), self.out
+        )
 
     def payload(self, origin: int, *sequences: int) -> list[tuple[Address, Message]]:
         """Let payloads arrive; return what is sent."""
@@ -33,7 +36,7 @@ class One:
         return self.flush()
 
     def ack(self, sender: int, *held: int) -> list[tuple[Address, Message]]:
-        self.dissemination.on_ack(sender, Ack(list(held)), self.now)
+        self.dissemination.on_ack(sender, Ack(list(held), 1), self.now)
         return self.flush()
 
     def flush(self, *, ride: bool = True) -> list[tuple[Address, Message]]:
@@ -75,7 +78,7 @@ def fetches(sent: list[tuple[Address, Message]]) -> list[tuple[int, int, list[in
 
 
 def test_a_payload_is_acknowledged_to_every_other_replica() -> None:
-    assert One(5).payload(0, 1) == [(replica(i), Ack([1, 0, 0, 0, 0])) for i in (0, 2, 3, 4)]
+    assert One(5).payload(0, 1) == [(replica(i), Ack([1, 0, 0, 0, 0], 1)) for i in (0, 2, 3, 4)]
 
 
 def test_acks_are_cumulative_and_stop_before_a_gap() -> None:
@@ -135,7 +138,7 @@ def test_what_is_acknowledged_is_not_again() -> None:
 
 
 def test_one_replica_alone_acknowledges_to_nobody_but_its_coordinator() -> None:
-    assert One(1).payload(0, 1) == [(coordinator(0), Held([1]))]
+    assert One(1).payload(0, 1) == [(coordinator(0), Held(0, [1]))]
 
 
 def test_a_heartbeat_repeats_acks_and_reports_that_may_be_lost() -> None:
@@ -146,7 +149,7 @@ def test_a_heartbeat_repeats_acks_and_reports_that_may_be_lost() -> None:
     one.dissemination.on_heartbeat()
     sent = one.sent()
     assert acks(sent) == [[0, 1, 0]] * 2
-    assert (coordinator(ME), Held([0, 1, 0])) in sent
+    assert (coordinator(ME), Held(ME, [0, 1, 0])) in sent
 
 
 # --- Stability ----------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ def test_an_older_ack_that_arrives_late_takes_nothing_back() -> None:
 def test_the_coordinator_hears_of_its_own_batches_alone() -> None:
     one = One()
     one.payload(ME, 1)
-    assert (coordinator(ME), Held([1, 1, 0])) in one.ack(0, 0, 1, 0)
+    assert (coordinator(ME), Held(ME, [1, 1, 0])) in one.ack(0, 0, 1, 0)
     one.payload(0, 1)
     assert one.ack(0, 1, 1, 0) == []
 
@@ -291,7 +294,7 @@ def held_everywhere(one: One, origin: int, upto: int) -> None:
 def test_a_payload_goes_when_it_is_executed_here_and_held_by_all() -> None:
     one = One()
     held_everywhere(one, 0, 3)
-    one.dissemination.prune(0, 2)
+    one.dissemination.executed_now([BatchId(0, 1), BatchId(0, 2)])
     assert [one.dissemination.find(BatchId(0, s)) is None for s in (1, 2, 3)] == [True, True, False]
 
 
@@ -300,17 +303,17 @@ def test_a_payload_that_one_replica_lacks_stays() -> None:
     one.payload(0, 1)
     for other in (0, 2, 3):
         one.ack(other, 1, 0, 0, 0, 0)
-    one.dissemination.prune(0, 1)
+    one.dissemination.executed_now([BatchId(0, 1)])
     assert one.dissemination.find(BatchId(0, 1)) is not None
     one.ack(4, 1, 0, 0, 0, 0)
-    one.dissemination.prune(0, 1)
+    one.dissemination.on_heartbeat()
     assert one.dissemination.find(BatchId(0, 1)) is None
 
 
 def test_a_pruned_payload_that_comes_again_is_acknowledged_and_not_stored() -> None:
     one = One()
     held_everywhere(one, 0, 1)
-    one.dissemination.prune(0, 1)
+    one.dissemination.executed_now([BatchId(0, 1)])
     assert acks(one.payload(0, 1)) == [[1, 0, 0]] * 2
     assert one.dissemination.stored_batches == 0
 
@@ -324,7 +327,7 @@ def test_a_pruned_payload_that_comes_again_is_acknowledged_and_not_stored() -> N
         (coordinator(0), Payload(1, 1, requests((0, 1)))),
         (FLEET, Payload(0, 1, requests((0, 1)))),
         (coordinator(0), Payload(0, 0, requests((0, 1)))),
-        (replica(0), Payload(3, 1, requests((0, 1)))),
+        (replica(0), Payload(3 * INCARNATIONS_MAX, 1, requests((0, 1)))),
         (replica(0), Payload(-1, 1, requests((0, 1)))),
         (coordinator(0), Payload(0, 1, b"garbage")),
         (coordinator(0), Payload(0, 1, requests((CLIENTS, 1)))),
@@ -338,13 +341,13 @@ def test_a_payload_that_no_correct_peer_sends_is_refused(sender: Address, messag
     assert one.dissemination.stored_batches == 0
 
 
-@pytest.mark.parametrize("held", [[], [1], [1] * 4])
-def test_a_vector_of_another_length_is_refused(held: list[int]) -> None:
+@pytest.mark.parametrize("held", [[], [1], [1] * (3 * INCARNATIONS_MAX + 1)])
+def test_a_vector_of_an_impossible_length_is_refused(held: list[int]) -> None:
     with pytest.raises(RemoteProtocolError):
-        One().dissemination.on_ack(0, Ack(held), 0.0)
+        One().dissemination.on_ack(0, Ack(held, 1), 0.0)
 
 
-@pytest.mark.parametrize("origin", [-1, 3])
+@pytest.mark.parametrize("origin", [-1, 3 * INCARNATIONS_MAX])
 def test_a_fetch_of_an_unknown_origin_is_refused(origin: int) -> None:
     with pytest.raises(RemoteProtocolError):
         One().dissemination.on_fetch(0, Fetch(origin, [1]))

@@ -131,7 +131,7 @@ def test_a_leader_that_leads_again_has_its_clients_ask_again() -> None:
     nodes.promote(0)
     assert [envelope.message for envelope in nodes.on_wire(Redirect)] == [Redirect(0)]
     nodes.lose()
-    nodes.give(R2, R0, PrepareOk(3, 0, []))
+    nodes.give(R2, R0, PrepareOk(3, 0, [], []))
     nodes.ask(R0, (7, 1))
     assert nodes.replicas[0].gauges()["pending_requests"] == 1
 
@@ -156,7 +156,7 @@ def test_requests_that_come_to_a_candidate_wait_until_it_leads() -> None:
     nodes.ask(R1, (7, 1))
     assert nodes.on_wire(Propose, Redirect) == []
     nodes.lose(Prepare)
-    nodes.give(R2, R1, PrepareOk(1, 0, []))
+    nodes.give(R2, R1, PrepareOk(1, 0, [], []))
     assert nodes.on_wire(Propose)
 
 
@@ -182,8 +182,8 @@ def test_reply_frames_hold_no_more_rows_than_a_frame_may(rows_max: int, frames: 
         (R1, Requests(requests((0, 1)))),
         (FLEET, Accept(0, 0)),
         (coordinator(0), Payload(0, 1, requests((0, 1)))),
-        (R1, Ack([0, 0, 0])),
-        (R1, Held([0, 0, 0])),
+        (R1, Ack([0, 0, 0], 1)),
+        (R1, Held(1, [0, 0, 0])),
         (FLEET, Requests(b"garbage")),
         (FLEET, Requests(requests((100, 1)))),
     ],

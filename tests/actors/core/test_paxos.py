@@ -212,7 +212,7 @@ def test_a_candidate_leads_with_a_majority_and_not_before() -> None:
 def test_a_promise_repeated_counts_once() -> None:
     nodes = cluster(5)
     nodes.promote(1)
-    nodes.give(R2, R1, *[PrepareOk(1, 0, [])] * 4)
+    nodes.give(R2, R1, *[PrepareOk(1, 0, [], [])] * 4)
     assert not nodes.replicas[1].ordering.leads
 
 
@@ -220,7 +220,7 @@ def test_a_promise_of_another_view_counts_for_nothing() -> None:
     nodes = cluster(3)
     nodes.promote(1)
     nodes.promote(1)
-    nodes.give(R2, R1, PrepareOk(1, 0, []))
+    nodes.give(R2, R1, PrepareOk(1, 0, [], []))
     assert not nodes.replicas[1].ordering.leads
 
 
@@ -272,7 +272,7 @@ def test_an_accept_of_a_higher_view_that_overtakes_its_propose_keeps_the_accepte
     nodes.give(R2, R4, Accept(1, 0))
     nodes.lose()
     nodes.give(R3, R4, Prepare(3, 0))
-    assert nodes.on_wire() == [Envelope(R4, R3, PrepareOk(3, 0, [Accepted(0, 0, b"a")]))]
+    assert nodes.on_wire() == [Envelope(R4, R3, PrepareOk(3, 0, [Accepted(0, 0, b"a")], []))]
 
 
 def test_a_new_leader_proposes_the_value_of_the_highest_view() -> None:
@@ -280,8 +280,8 @@ def test_a_new_leader_proposes_the_value_of_the_highest_view() -> None:
     nodes.give(R0, R3, Propose(0, 0, b"own", 0))
     nodes.promote(3)
     nodes.lose()
-    nodes.give(R1, R3, PrepareOk(3, 0, [Accepted(0, 2, b"newest")]))
-    nodes.give(R4, R3, PrepareOk(3, 0, [Accepted(0, 1, b"newer")]))
+    nodes.give(R1, R3, PrepareOk(3, 0, [Accepted(0, 2, b"newest")], []))
+    nodes.give(R4, R3, PrepareOk(3, 0, [Accepted(0, 1, b"newer")], []))
     assert {envelope.message for envelope in nodes.on_wire(Propose)} == {
         Propose(3, 0, b"newest", 0)
     }
@@ -291,7 +291,7 @@ def test_a_new_leader_fills_gaps_with_the_no_op_and_only_then_opens_instances() 
     nodes = cluster(3)
     nodes.promote(1)
     nodes.lose()
-    nodes.give(R2, R1, PrepareOk(1, 0, [Accepted(0, 0, b"a"), Accepted(2, 0, b"c")]))
+    nodes.give(R2, R1, PrepareOk(1, 0, [Accepted(0, 0, b"a"), Accepted(2, 0, b"c")], []))
     nodes.propose(1, b"d")
     proposed = [envelope.message for envelope in nodes.on_wire(Propose, to=R2)]
     assert [(m.instance, m.value) for m in proposed] == [
@@ -313,7 +313,7 @@ def test_a_new_leader_keeps_what_it_accepted_itself() -> None:
 def test_a_new_leader_tells_what_it_has_open() -> None:
     nodes = cluster(3)
     nodes.promote(1)
-    nodes.give(R2, R1, PrepareOk(1, 0, [Accepted(1, 0, b"b")]))
+    nodes.give(R2, R1, PrepareOk(1, 0, [Accepted(1, 0, b"b")], []))
     assert nodes.replicas[1].ordering.proposed_values() == [NO_OP, b"b"]
 
 

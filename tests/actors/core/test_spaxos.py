@@ -328,7 +328,7 @@ def test_a_leader_that_leads_again_proposes_anew_what_was_overruled_in_between()
     nodes.give(R1, R0, Propose(1, 0, NO_OP, 0))
     nodes.lose()
     nodes.promote(0)
-    nodes.give(R2, R0, PrepareOk(3, 0, []))
+    nodes.give(R2, R0, PrepareOk(3, 0, [], []))
     assert nodes.proposed(R2) == [BatchId(1, 1)]
 
 
@@ -338,7 +338,7 @@ def test_a_gap_filled_with_the_no_op_executes_nothing_and_is_passed() -> None:
     nodes.lose()
     nodes.promote(1)
     nodes.lose()
-    nodes.give(R2, R1, PrepareOk(1, 0, []))
+    nodes.give(R2, R1, PrepareOk(1, 0, [], []))
     nodes.lose(Propose)
     nodes.give(R0, R1, Accept(1, 0))
     assert nodes.services[1].executed == [command(7, 1)]
@@ -387,13 +387,13 @@ def test_an_ack_goes_at_once_where_nothing_is_under_way() -> None:
     ("sender", "message"),
     [
         (FLEET, Requests(requests((0, 1)))),
-        (C1, Ack([1, 1, 1])),
-        (C1, Held([1, 1, 1])),
-        (R1, Executed(1, b"")),
+        (C1, Ack([1, 1, 1], 1)),
+        (C1, Held(1, [1, 1, 1])),
+        (R1, Executed(b"")),
         (C1, Accept(0, 0)),
         (C1, Payload(2, 1, requests((0, 1)))),
-        (R1, Ack([1])),
-        (Address("replica", 3), Ack([1, 1, 1])),
+        (R1, Ack([1], 1)),
+        (Address("replica", 3), Ack([1, 1, 1], 1)),
         (Address("replica", 3), Accept(0, 0)),
         (Address("coordinator", 3), Payload(3, 1, requests((0, 1)))),
     ],

@@ -3,14 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from actors.core.columns import U32, Cells, Columns
 from actors.core.config import Config
 from actors.core.effects import Effect, Node, Outbox, Send, SetTimer
+from actors.core.executor import Executor
 from actors.core.ids import Address, Instance, ReplicaId
+from actors.core.journal import Journal
 from actors.core.messages import Message, Replies
-from actors.core.ordering import Ordering
+from actors.core.ordering import Above, Ordering
+from actors.core.snapshots import Taken
 
 PASSES_MAX = 100
 
@@ -81,13 +85,17 @@ class Echo:
         raise NotImplementedError
 
 
-class OrderingNode:
+class OrderingNode(Above):
     """The ordering layer alone as a node; `ordered` is what came out of it."""
 
     def __init__(self, me: ReplicaId, config: Config, *, announce_at_once: bool = True) -> None:
         self._out = Outbox()
         self.now = 0.0
-        self.ordering = Ordering(me, config, self._out, announce_at_once=announce_at_once)
+        self.executor = Executor(Echo(), config.clients)
+        journal = Journal(config, self._out, ())
+        self.ordering = Ordering(
+            me, config, journal, self._out, self, announce_at_once=announce_at_once
+        )
         self.ordered: list[tuple[Instance, bytes]] = []
 
     def start(self, now: float) -> None:
@@ -105,8 +113,15 @@ class OrderingNode:
         for instance, value in self.ordering.take_decided():
             self.ordered.append((instance, value))
             self.ordering.executed = instance + 1
-        self.ordering.announce()
+        self.ordering.conclude(self.now)
         return self._out.drain()
+
+    def snapshot(self) -> Taken:
+        state = msgspec.msgpack.encode(self.ordered)
+        return Taken(self.ordering.executed, len(self.ordered), state)
+
+    def install(self, taken: Taken) -> None:
+        self.ordered = msgspec.msgpack.decode(taken.state, type=list[tuple[int, bytes]])
 
     def gauges(self) -> dict[str, float]:
         return self.ordering.gauges()

@@ -1,0 +1,81 @@
+"""`paxoscope check`: what it is asked for, what it shows, how a failure is made smaller."""
+
+from collections import Counter
+
+import pytest
+from typer.testing import CliRunner
+
+from actors.sim.mix import Case, Outcome
+from experiments import check
+from experiments.errors import InputError
+
+
+def test_cases_take_turns() -> None:
+    found = list(check.cases(["jpaxos", "spaxos"], [3, 5], range(1, 3), "views"))
+    assert [(case.seed, case.protocol, case.replicas) for case in found[:5]] == [
+        (1, "jpaxos", 3),
+        (1, "jpaxos", 5),
+        (1, "spaxos", 3),
+        (1, "spaxos", 5),
+        (2, "jpaxos", 3),
+    ]
+    assert {case.mix for case in found} == {"views"}
+
+
+@pytest.mark.parametrize("text", ["", "x", "3..1", "-1..4", "1..", "1..2..3"])
+def test_seeds_that_make_no_sense_are_refused_in_a_line(text: str) -> None:
+    with pytest.raises(InputError, match=r"must be A\.\.B"):
+        check.parse_seeds(text)
+
+
+def test_seeds_include_both_ends() -> None:
+    assert list(check.parse_seeds("3..5")) == [3, 4, 5]
+    assert list(check.parse_seeds("7")) == [7]
+
+
+def test_the_command_of_a_case_names_all_that_makes_it() -> None:
+    case = Case(7, "spaxos", 5, "full", 12, frozenset({3, 1}))
+    assert check.command(case) == (
+        "paxoscope check --protocol spaxos --replicas 5 --faults full --seed 7 "
+        "--requests 12 --without 1,3 --trace"
+    )
+
+
+def test_a_failing_case_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only fault 2 of 4 matters, and at least 10 requests."""
+
+    def broken(case: Case) -> Outcome:
+        fails = 2 not in case.without and case.requests >= 10
+        return Outcome(["agreement: broken"] * fails, ["a", "b", "c", "d"], Counter())
+
+    monkeypatch.setattr(check, "run", broken)
+    smallest = check.smallest(Case(1, "jpaxos", 3, "all", 50))
+    assert smallest.without == {0, 1, 3}
+    assert smallest.requests == 12
+
+
+def test_what_is_found_is_told_with_the_command_that_replays_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failure = check.Failure(Case(9, "spaxos", 3, "all"), ["integrity: executed twice"])
+    monkeypatch.setattr(
+        check, "_on_ray", lambda *_: iter([check.Found(20, Counter(restarts=3), [failure])])
+    )
+    assert check.sweep(["spaxos"], [3], range(20), "all", None) == 1
+    shown = capsys.readouterr().out
+    assert "integrity: executed twice" in shown
+    assert "restarts 3" in shown
+    assert "paxoscope check --protocol spaxos --replicas 3 --faults all --seed 9 --trace" in (
+        shown.replace("\n", " ").replace("  ", " ")
+    )
+
+
+def test_a_seed_is_replayed_with_its_faults() -> None:
+    from experiments.cli import app
+
+    result = CliRunner().invoke(
+        app, ["check", "--protocol", "spaxos", "--faults", "views", "--seed", "4"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "suspect replica" in result.output
+    assert "ok: no checker objects" in result.output
