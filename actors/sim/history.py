@@ -194,8 +194,8 @@ class IdentifiedService:
         self.order: list[bytes] = []
         """The stamped commands executed so far, also before the snapshot that was restored."""
         self.moments: list[Moment] = []
-        self.synced = 0
-        """How many of them no crash of this life can undo."""
+        self.synced: int | None = None
+        """How many of them no crash of this life can undo; all unless said otherwise."""
         self._service = service
         self._moment = moment
 
@@ -300,6 +300,7 @@ class _Life:
     def __init__(self, host: ReplicaId, replica: ReplicaNode) -> None:
         self.host = host
         self.replica = replica
+        self.is_synced = True
         self.recorded: Instance = 0
 
     def take_decided(self, at_s: float) -> Iterator[Decision]:
@@ -330,6 +331,7 @@ class Recorder:
         self._clock = clock
         self._frames = ClientFrames(clock)
         self._services: list[list[IdentifiedService]] = [[] for _ in range(config.replicas)]
+        self._lives: list[_Life] = []
         self._life_of: dict[ReplicaId, _Life] = {}
         self._decisions: list[Decision] = []
         # Only where coordinators disseminate payloads do values name batches.
@@ -370,16 +372,18 @@ class Recorder:
         life = self._life_of.get(host)
         if life is None or life.replica is not replica:
             life = self._life_of[host] = _Life(host, replica)
+            self._lives.append(life)
         if not replica.is_recovering:  # Until then, what its former life held counts.
             self._holders[host] = cast(_Holder, replica)
         if self._names_batches:
             for effect in effects:
                 if isinstance(effect, Send) and isinstance(effect.message, Propose):
                     self._note_proposal(host, effect.message)
+        life.is_synced = is_synced
+        for service in self._services[host][-1:]:
+            service.synced = len(service.order) if is_synced else service.synced or 0
         if not is_synced:
             return
-        service = self._services[host][-1]
-        service.synced = len(service.order)
         if replica.ordering.log.undecided > life.recorded:
             self._decisions.extend(life.take_decided(self._clock()))
 
@@ -415,12 +419,13 @@ class Recorder:
         for host, lives in enumerate(self._services):
             for life, service in enumerate(lives):
                 is_settled = host in settled and service is lives[-1]
-                synced = len(service.order) if is_settled else service.synced
+                synced = None if is_settled else service.synced
                 order, moments = service.order[:synced], service.moments[:synced]
-                undone = list(zip(service.order, service.moments, strict=True))[synced:]
+                undone = list(zip(service.order, service.moments, strict=True))[len(order) :]
                 yield Order(host, life, order, moments, is_settled, undone)
 
     def _decided_out_of_order(self) -> Iterator[Decision]:
         """Yield decisions that a replica, up or not, knows beyond one that it does not know."""
-        for life in self._life_of.values():
-            yield from life.decided_out_of_order(self._clock())
+        for life in self._lives:
+            if life.is_synced or life is self._life_of[life.host]:
+                yield from life.decided_out_of_order(self._clock())

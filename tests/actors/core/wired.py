@@ -1,5 +1,6 @@
 """Nodes wired together by hand: what they send waits on the wire until a test lets it arrive."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from actors.core.columns import U32, Cells, Columns
 from actors.core.config import Config
-from actors.core.effects import Effect, Node, Outbox, Send, SetTimer
+from actors.core.effects import Effect, Node, Outbox, Rewrite, Send, SetTimer, Store, Throttle
 from actors.core.executor import Executor
 from actors.core.ids import Address, Instance, ReplicaId
 from actors.core.journal import Journal
@@ -79,10 +80,10 @@ class Echo:
         return Cells.of(list(commands.values()))
 
     def snapshot(self) -> bytes:
-        raise NotImplementedError
+        return msgspec.msgpack.encode(self.executed)
 
     def restore(self, snapshot: bytes) -> None:
-        raise NotImplementedError
+        self.executed = msgspec.msgpack.decode(snapshot, type=list[bytes])
 
 
 class OrderingNode(Above):
@@ -147,6 +148,7 @@ class Wired:
         self.wire: list[Envelope] = []
         self.timers: dict[tuple[Address, str], float] = {}
         self.throttled: dict[Address, bool] = {}
+        self.stored: defaultdict[Address, list[Store]] = defaultdict(list)
         for address, node in self.nodes.items():
             node.start(self.now)
             self.drain(address)
@@ -162,8 +164,13 @@ class Wired:
             self.wire += [Envelope(address, to, effect.message) for to in effect.to]
         elif isinstance(effect, SetTimer):
             self.timers[address, effect.name] = effect.at
-        else:
+        elif isinstance(effect, Throttle):
             self.throttled[address] = effect.on
+        elif isinstance(effect, Store):
+            self.stored[address].append(effect)
+        else:
+            assert isinstance(effect, Rewrite)
+            self.stored[address] = [Store(record) for record in effect.records]
 
     def give(self, sender: Address, receiver: Address, *messages: Message) -> None:
         """Have messages arrive in one step, as if `sender` had sent them."""

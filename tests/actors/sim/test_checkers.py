@@ -459,6 +459,7 @@ def test_an_altered_command_is_always_caught(history: History, data: st.DataObje
     position = data.draw(st.integers(0, len(history.orders[0].commands[row]) - 1))
     altered = bytearray(history.orders[0].commands[row])
     altered[position] ^= data.draw(st.integers(1, 255))
+    assume(bytes(altered) not in {e.command for e in history.events if isinstance(e, Sent)})
     assert "validity" in found(with_command(history, row, bytes(altered)))
     assert "agreement" in found(with_command(history, row, bytes(altered), hosts=[1]))
 
