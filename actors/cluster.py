@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from actors import interrupts
 from actors.client import drain_timeout_s
 from actors.core.client import share_of_clients
 from actors.core.config import LoadConfig
@@ -62,7 +63,7 @@ class Cluster:
 
     def start(self) -> None:
         """Place, create and connect all actors; start the hosts. Raises ClusterError."""
-        asyncio.run(self._crew.guard(self._stage.open()))
+        interrupts.run(self._crew.guard(self._stage.open()))
 
     def run(
         self, load_s: float, faults: Timeline | None = None, window_start_s: float = 0.0
@@ -73,11 +74,11 @@ class Cluster:
         begins. Raises ClusterError if an actor ends that is not to, or requests stay unanswered, or
         a replica that is up lags behind in the end.
         """
-        asyncio.run(self._crew.guard(self._run(load_s, faults, window_start_s)))
+        interrupts.run(self._crew.guard(self._run(load_s, faults, window_start_s)))
 
     def measurements(self) -> Measurements:
         """Collect what was measured, and the verdict on those who are up."""
-        return asyncio.run(self._crew.guard(self._measurements()))
+        return interrupts.run(self._crew.guard(self._measurements()))
 
     def stop(self) -> None:
         """End all actors, wait until they are gone, and leave nothing behind."""

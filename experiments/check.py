@@ -9,14 +9,16 @@ import os
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from actors.core.registry import PROTOCOLS
 from actors.sim.mix import MIXES, Case, Outcome, run
+from actors.sim.mutants import MUTANTS, Catch, hunt
 from experiments.errors import EXIT_FAILED, InputError
 
 CASES_PER_TASK = 20
@@ -116,10 +118,11 @@ def sweep(
     number = len(protocols) * len(replicas) * len(seeds)
     began_s = time.monotonic()
     total = Found(0, Counter(), [])
-    with _progress(console) as progress:
+    with _progress(console, "seeds") as progress:
         task = progress.add_task("seeds", total=number, failed=0)
         try:
-            for found in _on_ray(cases(protocols, replicas, seeds, mix), address):
+            bundles = _bundles(cases(protocols, replicas, seeds, mix))
+            for found in _each_on_ray(explore, bundles, address):
                 total = _sum(total, found)
                 progress.update(task, completed=total.cases, failed=len(total.failures))
                 if len(total.failures) >= FAILURES_MAX:
@@ -130,6 +133,36 @@ def sweep(
             raise
     _show(console, total, time.monotonic() - began_s)
     return EXIT_FAILED if total.failures else 0
+
+
+def hunt_mutants(address: str | None) -> int:
+    """Switch on one deliberate bug after the other; return the exit code: 1 if one survives."""
+    console = Console()
+    table = Table("mutant", "what is wrong", "caught by", "seeds", "first case", box=None)
+    survivors = 0
+    names = [mutant.name for mutant in MUTANTS]
+    with _progress(console, "mutants") as progress:
+        task = progress.add_task("mutants", total=len(names), failed=0)
+        for name, caught in _each_on_ray(_hunt, names, address):
+            mutant = _MUTANTS[name]
+            survivors += caught is None
+            progress.update(task, advance=1, failed=survivors)
+            if caught is None:
+                table.add_row(name, mutant.what, "[red]nothing[/red]", "", "")
+            else:
+                case = f"{caught.case.protocol} n = {caught.case.replicas} {caught.case.mix}"
+                case += f" seed {caught.case.seed}"
+                table.add_row(name, mutant.what, caught.caught_by, str(caught.seeds), case)
+    console.print(table)
+    console.print(f"{len(names) - survivors} of {len(names)} mutants caught")
+    return EXIT_FAILED if survivors else 0
+
+
+_MUTANTS = {mutant.name: mutant for mutant in MUTANTS}
+
+
+def _hunt(name: str) -> tuple[str, Catch | None]:
+    return name, hunt(_MUTANTS[name])
 
 
 def replay(case: Case, *, trace: bool) -> int:
@@ -186,9 +219,9 @@ def _named(case: Case) -> str:
     return f"{case.protocol} n = {case.replicas} faults {case.mix} seed {case.seed}"
 
 
-def _progress(console: Console) -> Progress:
+def _progress(console: Console, what: str) -> Progress:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed"))
-    return Progress(TextColumn("seeds"), *columns, TimeRemainingColumn(), console=console)
+    return Progress(TextColumn(what), *columns, TimeRemainingColumn(), console=console)
 
 
 def _sum(one: Found, other: Found) -> Found:
@@ -197,24 +230,26 @@ def _sum(one: Found, other: Found) -> Found:
     return Found(one.cases + other.cases, coverage, one.failures + other.failures)
 
 
-def _on_ray(wanted: Iterable[Case], address: str | None) -> Iterator[Found]:
-    """Yield what bundles of cases find, in the order in which they end."""
+def _each_on_ray(
+    work: Callable[[Any], Any], wanted: Iterable[Any], address: str | None
+) -> Iterator[Any]:
+    """Yield what `work` makes of each, in the order in which they end."""
     import ray  # noqa: PLC0415 - slow to import.
 
     from experiments.live import LOCAL_CPUS, LiveBackend  # noqa: PLC0415 - imports Ray.
 
-    bundles = iter(_bundles(wanted))
+    rest = iter(wanted)
     with LiveBackend(address):
         # A local Ray has more logical CPUs than cores: a task takes the share of a core.
         cores = len(os.sched_getaffinity(0))
         cpus = 1 if address else LOCAL_CPUS // cores
-        explored = ray.remote(num_cpus=cpus)(explore)
+        task = ray.remote(num_cpus=cpus)(work)
         ahead = TASKS_AHEAD * int(ray.cluster_resources()["CPU"] // cpus)
-        running: list[Any] = [explored.remote(each) for each in itertools.islice(bundles, ahead)]
+        running: list[Any] = [task.remote(each) for each in itertools.islice(rest, ahead)]
         try:
             while running:
                 (ended,), running = ray.wait(running)
-                running += [explored.remote(each) for each in itertools.islice(bundles, 1)]
+                running += [task.remote(each) for each in itertools.islice(rest, 1)]
                 yield ray.get(ended)
         finally:
             for each in running:

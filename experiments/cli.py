@@ -177,6 +177,9 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     without: Annotated[
         str, typer.Option(metavar="N,N", help="With --seed: faults to leave out.")
     ] = "",
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="Check the checkers: each deliberate bug is caught.")
+    ] = False,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
     ] = None,
@@ -186,6 +189,8 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     from actors.sim.mix import Case
     from experiments import check as checking
 
+    if mutants:
+        raise typer.Exit(checking.hunt_mutants(address))
     protocols, sizes = protocol or list(PROTOCOLS), replicas or [3]
     checking.check_names(protocols, sizes, faults)
     if seed is None:

@@ -303,20 +303,6 @@ def _return_at_once(
     self.is_under_way = False
 
 
-def _ask_one_at_first(self: Paxos, now: float) -> None:
-    """Ask one replica; the others get the Prepare again, as if it had been lost."""
-    everybody = self._others
-    self._others = everybody[:1]
-    try:
-        _promote(self, now)
-    finally:
-        self._others = everybody
-
-
-def _forget_no_promise(_self: Paxos, _replica: ReplicaId, _promise: PrepareOk) -> bool:
-    return False
-
-
 def _goal_without_leader(self: Recovery) -> tuple[View, Instance, list[int]] | None:
     if not self.is_under_way or len(self._answers) < self._majority:
         return None
@@ -395,7 +381,6 @@ _propose = Paxos._propose
 _enter = Paxos._enter
 _learnt = Paxos._learnt
 _try_lead = Paxos.try_lead
-_promote = Paxos.promote
 _restore = Ordering.restore
 _restore_executor = Executor.restore
 _init_recovery = Recovery.__init__
@@ -534,16 +519,6 @@ MUTANTS = (
         (Swap(Recovery, "__init__", _return_at_once),),
         ("epoch",),
         BOTH,
-    ),
-    Mutant(
-        "former-promise-counted",
-        "a candidate counts the promise of a replica that has started again since (epoch)",
-        (
-            Swap(Paxos, "_is_forgotten", _forget_no_promise),
-            Swap(Paxos, "promote", _ask_one_at_first),
-        ),
-        ("epoch",),
-        replicas=(5,),
     ),
     Mutant(
         "recovered-too-early",

@@ -59,7 +59,7 @@ def test_what_is_found_is_told_with_the_command_that_replays_it(
 ) -> None:
     failure = check.Failure(Case(9, "spaxos", 3, "all"), ["integrity: executed twice"])
     monkeypatch.setattr(
-        check, "_on_ray", lambda *_: iter([check.Found(20, Counter(restarts=3), [failure])])
+        check, "_each_on_ray", lambda *_: iter([check.Found(20, Counter(restarts=3), [failure])])
     )
     assert check.sweep(["spaxos"], [3], range(20), "all", None) == 1
     shown = capsys.readouterr().out
@@ -79,3 +79,12 @@ def test_a_seed_is_replayed_with_its_faults() -> None:
     assert result.exit_code == 0, result.output
     assert "suspect replica" in result.output
     assert "ok: no checker objects" in result.output
+
+
+def test_a_mutant_that_survives_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = check.MUTANTS[0].name
+    monkeypatch.setattr(check, "_each_on_ray", lambda *_: iter([(name, None)]))
+    assert check.hunt_mutants(None) == 1
+    assert "nothing" in capsys.readouterr().out

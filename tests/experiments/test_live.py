@@ -8,6 +8,7 @@ import socketserver
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -310,11 +311,18 @@ faults = "0 pause host 1; 0 kill host 2"
 """
 
 
-def test_ctrl_c_amid_faults_leaves_neither_processes_nor_storage(tmp_path: Path, out: Path) -> None:
+@pytest.fixture
+def stored() -> Iterator[Path]:
+    """Return a folder with a path so short that Ray can have sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="px", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def test_ctrl_c_amid_faults_leaves_neither_processes_nor_storage(
+    tmp_path: Path, out: Path, stored: Path
+) -> None:
     """Also not processes that are paused, which no Ctrl-C reaches."""
     (tmp_path / "faulty.toml").write_text(FAULTY)
-    stored = tmp_path / "stored"
-    stored.mkdir()
     arguments = ("run", str(tmp_path / "faulty.toml"), "--out", str(out))
     command = Command(*arguments, environment={"TMPDIR": str(stored)})
     try:

@@ -62,3 +62,17 @@ def test_a_copy_is_independent(added: list[int], extra: int) -> None:
     copy.add(extra)
     assert (extra in original) == (extra in added)
     assert list(original.missing(40)) == list(of(added).missing(40))
+
+
+@given(sequences, sequences)
+def test_two_sets_are_joined(one: list[int], other: list[int]) -> None:
+    joined = of(one)
+    joined.update(of(other))
+    assert joined.parts() == of(one + other).parts()
+
+
+@given(sequences)
+def test_a_set_is_made_again_of_its_parts(added: list[int]) -> None:
+    again = Sequences.of(*of(added).parts())
+    assert [s for s in range(1, 40) if s in again] == sorted(set(added))
+    assert again.parts() == of(added).parts()

@@ -5,7 +5,7 @@ import pytest
 from actors.core import catchup
 from actors.core.catchup import CATCH_UP
 from actors.core.config import Config
-from actors.core.messages import Accept, Alive, CatchUp, CaughtUp, Propose
+from actors.core.messages import Accept, Alive, CatchUp, CaughtUp, Gone, Propose
 from tests.actors.core.wired import OrderingCluster, replica
 
 R0, R1, R2, R3, R4 = map(replica, range(5))
@@ -152,3 +152,24 @@ def test_the_log_is_not_truncated_while_one_replica_lags() -> None:
     nodes.lose(Alive, to=R2)
     nodes.settle()
     assert nodes.replicas[0].gauges()["log_instances"] == len(VALUES)
+
+
+def test_who_asks_for_what_is_gone_is_pointed_to_a_snapshot() -> None:
+    nodes = lagging()
+    nodes.replicas[1].ordering.log.shrink(0, 3)
+    nodes.give(R2, R1, CatchUp(2, 5))
+    assert [envelope.message for envelope in nodes.on_wire(CaughtUp, Gone)] == [Gone(5)]
+    nodes.lose(Gone)
+    nodes.give(R2, R1, CatchUp(3, 5))
+    assert [e.message for e in nodes.on_wire(CaughtUp, Gone)] == [CaughtUp(3, VALUES[3:])]
+
+
+def test_a_laggard_that_is_pointed_to_a_snapshot_takes_it_and_asks_for_the_rest() -> None:
+    nodes = lagging()
+    for host in (0, 1):
+        nodes.replicas[host].ordering.log.shrink(0, 3)
+    nodes.deliver(Alive, to=R2)
+    nodes.expire(R2, CATCH_UP)
+    nodes.settle()
+    assert nodes.ordered(2) == VALUES
+    assert nodes.replicas[2].counts()["snapshots_installed"] == 1

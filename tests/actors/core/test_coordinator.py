@@ -1,11 +1,13 @@
 """The coordinator: batches, disseminates, sends again until stable, replies when executed."""
 
+import msgspec
 import pytest
 
 from actors.core.config import Config
 from actors.core.coordinator import BATCH, RETRANSMIT, Coordinator
-from actors.core.errors import RemoteProtocolError
-from actors.core.ids import Address
+from actors.core.errors import RemoteProtocolError, RestartError
+from actors.core.ids import INCARNATIONS_MAX, Address
+from actors.core.journal import Started, decode
 from actors.core.messages import Alive, Executed, Held, Message, Payload, Replies, Requests
 from tests.actors.core.wired import FLEET, Wired, columns, coordinator, replica, requests, rows
 
@@ -178,3 +180,49 @@ def test_a_crowded_coordinator_stops_reading_until_it_has_replied() -> None:
 def test_what_no_correct_peer_sends_is_refused(sender: Address, message: Message) -> None:
     with pytest.raises(RemoteProtocolError):
         lone().give(sender, ME, message)
+
+
+# --- Lives --------------------------------------------------------------------------------------
+
+
+def in_life(epoch: int) -> Wired:
+    """Return the coordinator of host 1 in its `epoch`th life."""
+    config = Config(clients=20, crash_model="epoch")
+    records: list[bytes] = []
+    for _ in range(epoch):
+        nodes = Wired({ME: Coordinator(1, config, records)})
+        records += [store.record for store in nodes.stored[ME]]
+    return nodes
+
+
+@pytest.mark.parametrize(("epoch", "origin"), [(1, 1), (2, 4), (3, 7)])
+def test_each_life_makes_batches_of_an_origin_of_its_own(epoch: int, origin: int) -> None:
+    """None knows how far the one before had come."""
+    nodes = in_life(epoch)
+    ask(nodes, (0, 1))
+    (message,) = {envelope.message for envelope in nodes.on_wire(Payload)}
+    assert (message.origin, message.sequence) == (origin, 1)
+
+
+def test_the_number_of_a_life_is_stored_before_its_first_batch_leaves() -> None:
+    nodes = in_life(2)
+    assert nodes.on_wire() == []
+    assert [store.lazy for store in nodes.stored[ME]] == [False]
+    assert [decode([store.record]) for store in nodes.stored[ME]] == [[Started(2)]]
+
+
+def test_what_is_held_of_an_earlier_life_makes_nothing_stable() -> None:
+    nodes = in_life(2)
+    ask(nodes, (0, 1))
+    nodes.give(MY_REPLICA, ME, Held(1, [1, 1, 1]))
+    assert nodes.nodes[ME].gauges()["unstable_batches"] == 1
+    nodes.give(MY_REPLICA, ME, Held(4, [1, 1, 1]))
+    assert nodes.nodes[ME].gauges()["unstable_batches"] == 0
+
+
+def test_there_are_only_so_many_lives() -> None:
+    config = Config(crash_model="epoch")
+    lives = [msgspec.msgpack.encode(Started(epoch + 1)) for epoch in range(INCARNATIONS_MAX)]
+    assert Coordinator(1, config, lives[:-1]).counts()
+    with pytest.raises(RestartError):
+        Coordinator(1, config, lives)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from actors.core.batch_ids import Sequences
 from actors.core.config import Config
 from actors.core.dissemination import ACK, FETCH, FETCH_BATCHES_MAX, Dissemination, highest_stable
 from actors.core.effects import Outbox, Send, SetTimer
@@ -351,3 +352,97 @@ def test_a_vector_of_an_impossible_length_is_refused(held: list[int]) -> None:
 def test_a_fetch_of_an_unknown_origin_is_refused(origin: int) -> None:
     with pytest.raises(RemoteProtocolError):
         One().dissemination.on_fetch(0, Fetch(origin, [1]))
+
+
+# --- Bounded, and without memory ----------------------------------------------------------------
+
+
+def test_executed_payloads_take_no_more_than_they_may_where_one_replica_lags() -> None:
+    size = len(requests((0, 1)))
+    one = One(kept_bytes_max=3 * size)
+    one.payload(0, *range(1, 7))
+    one.ack(2, 2, 0, 0)
+    one.dissemination.executed_now([BatchId(0, s) for s in range(1, 6)])
+    held = [s for s in range(1, 7) if one.dissemination.find(BatchId(0, s)) is not None]
+    assert held == [3, 4, 5, 6], "the oldest go, and none that is not executed"
+
+
+def test_payloads_that_are_not_executed_stay_however_much_they_take() -> None:
+    one = One(kept_bytes_max=1)
+    held_everywhere(one, 0, 5)
+    one.dissemination.executed_now([])
+    assert one.dissemination.stored_batches == 5
+
+
+def test_who_asks_for_what_is_executed_and_gone_needs_a_snapshot() -> None:
+    one = One(kept_bytes_max=1)
+    one.payload(0, 1, 2)
+    one.dissemination.executed_now([BatchId(0, 1)])
+    assert one.dissemination.on_fetch(2, Fetch(0, [1, 2]))
+    assert one.sent() == [(replica(2), Payload(0, 2, requests((0, 2))))]
+    assert not one.dissemination.on_fetch(2, Fetch(0, [2, 3])), "the third is not known here"
+
+
+def test_what_was_executed_elsewhere_counts_as_held() -> None:
+    one = One()
+    one.payload(0, 2, 5)
+    one.dissemination.require(BatchId(0, 3), one.now)
+    one.sent()
+    one.dissemination.skip(0, Sequences.of(3, [6]))
+    assert one.dissemination.holdings() == [3, 0, 0]
+    assert one.dissemination.find(BatchId(0, 2)) is None
+    one.payload(0, 4)
+    assert one.dissemination.holdings() == [6, 0, 0]
+    assert fetches(one.expire(FETCH)) == []
+    assert FETCH not in one.timers
+
+
+def test_a_payload_that_was_executed_elsewhere_is_acknowledged_and_not_stored() -> None:
+    one = One()
+    one.dissemination.skip(0, Sequences.of(3, []))
+    assert acks(one.payload(0, 2)) == [[3, 0, 0]] * 2
+    assert one.dissemination.stored_batches == 0
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="what is executed elsewhere beyond a gap is stored when it comes late, and never pruned",
+)
+def test_a_payload_that_was_executed_elsewhere_beyond_a_gap_is_not_stored() -> None:
+    one = One()
+    one.dissemination.skip(0, Sequences.of(0, [2]))
+    one.payload(0, 2)
+    assert one.dissemination.stored_batches == 0
+
+
+def test_a_holder_that_has_forgotten_takes_its_word_back() -> None:
+    one = One()
+    one.payload(0, 1, 2)
+    one.ack(2, 2, 0, 0)
+    assert one.dissemination.stable == [2, 0, 0]
+    one.dissemination.forget_holder(2)
+    assert one.dissemination.stable == [0, 0, 0]
+    one.ack(2, 1, 0, 0)
+    assert one.dissemination.stable == [1, 0, 0]
+
+
+def test_later_lives_of_coordinators_are_origins_like_any_other() -> None:
+    one = One()
+    one.dissemination.on_payload(coordinator(2), Payload(5, 1, requests((1, 1))), one.now)
+    assert acks(one.flush()) == [[0, 0, 0, 0, 0, 1]] * 2
+    one.ack(0, 0, 0, 0, 0, 0, 1)
+    assert one.dissemination.stable == [0, 0, 0, 0, 0, 1]
+
+
+def test_the_coordinator_hears_of_its_present_life() -> None:
+    one = One()
+    one.payload(ME, 1)
+    one.dissemination.on_payload(coordinator(ME), Payload(4, 1, requests((1, 1))), one.now)
+    assert (coordinator(ME), Held(4, [0, 1, 0])) in one.flush()
+    assert one.ack(0, 0, 1, 0, 0, 1) == [(coordinator(ME), Held(4, [1, 1, 0]))]
+
+
+@pytest.mark.parametrize("sender", [coordinator(0), coordinator(2)])
+def test_no_coordinator_speaks_for_a_life_on_another_host(sender: Address) -> None:
+    with pytest.raises(RemoteProtocolError):
+        One().dissemination.on_payload(sender, Payload(4, 1, requests((0, 1))), 0.0)

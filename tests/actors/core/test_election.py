@@ -5,6 +5,7 @@ import pytest
 from actors.core.config import Config
 from actors.core.election import HEARTBEAT, SUSPECT
 from actors.core.messages import Alive, Prepare, Propose
+from actors.core.paxos import RETRANSMIT
 from tests.actors.core.wired import OrderingCluster, replica
 
 R0, R1, R2, R3, R4 = map(replica, range(5))
@@ -116,3 +117,29 @@ def test_one_replica_alone_suspects_nobody() -> None:
     assert (R0, SUSPECT) not in nodes.timers
     nodes.expire(R0, HEARTBEAT)
     assert nodes.on_wire(Alive, Propose) == []
+
+
+def test_a_leader_that_hears_from_no_majority_falls_silent() -> None:
+    """Else those who hear it would never suspect it, and nothing would be decided."""
+    nodes = OrderingCluster(CONFIG)
+    nodes.propose(0, b"a")
+    nodes.lose()
+    nodes.now = 1.1
+    nodes.give(R1, R0, Alive(0, 0, 0))
+    nodes.expire(R0, HEARTBEAT)
+    nodes.expire(R0, RETRANSMIT)
+    assert nodes.lose(sender=R0) == [], "two of five"
+    nodes.give(R2, R0, Alive(0, 0, 0))
+    nodes.expire(R0, HEARTBEAT)
+    assert len(nodes.on_wire(Alive, sender=R0)) == 4
+    nodes.expire(R0, RETRANSMIT)
+    assert nodes.on_wire(Propose, sender=R0)
+
+
+def test_a_follower_beats_whomever_it_hears() -> None:
+    """It may be the one whom others hear, and decides nothing."""
+    nodes = OrderingCluster(CONFIG)
+    nodes.lose()
+    nodes.now = 5.0
+    nodes.expire(R1, HEARTBEAT)
+    assert len(nodes.on_wire(Alive, sender=R1)) == 4

@@ -1,9 +1,11 @@
 """Executor: every request once, in order, with its reply kept for a retry."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.columns import Cells, Columns
+from actors.core.errors import RemoteProtocolError
 from actors.core.executor import (
     DIGEST_STRIDE,
     DIGESTS_KEPT,
@@ -161,3 +163,64 @@ def test_a_batch_counts_in_the_digest_also_where_all_of_it_is_old() -> None:
     assert node.digests.kept().keys() != twin.digests.kept().keys()
     assert isinstance(twin.execute(batch), Columns)
     assert node.digests.kept() == twin.digests.kept()
+
+
+# --- Snapshots ----------------------------------------------------------------------------------
+
+
+def restored(node: Executor) -> tuple[Executor, Echo]:
+    """Return an executor, and its service, with some state of its own and then that of `node`."""
+    service = Echo()
+    other = executor(service)
+    executed(other, (0, 9), (4, 9))
+    other.restore(node.snapshot())
+    return other, service
+
+
+@given(batches, batches)
+def test_from_a_snapshot_on_execution_is_the_same(
+    before: list[list[tuple[int, int]]], after: list[list[tuple[int, int]]]
+) -> None:
+    service = Echo()
+    node = executor(service)
+    for batch in before:
+        executed(node, *batch)
+    other, other_service = restored(node)
+    for batch in after:
+        assert executed(other, *batch) == executed(node, *batch)
+    assert other_service.executed == service.executed
+    assert other.executions.tolist() == node.executions.tolist()
+    assert other.last.tolist() == node.last.tolist()
+    assert (other.batches, other.requests) == (node.batches, node.requests)
+    assert rows(other.last_replies()) == rows(node.last_replies())
+    kept, others = node.digests.kept(), other.digests.kept()
+    assert others.keys() == set(range(len(before), node.batches + 1))
+    assert all(kept[batches] == digest for batches, digest in others.items())
+
+
+@given(st.lists(lengths, min_size=1, max_size=CLIENTS))
+def test_a_snapshot_keeps_replies_of_any_length(step: list[int]) -> None:
+    node, other = Executor(Sized(), CLIENTS), Executor(Sized(), CLIENTS)
+    batch = columns(*((client, 1, b"%d" % length) for client, length in enumerate(step))).encode()
+    replies = rows(node.execute(batch))
+    other.restore(node.snapshot())
+    assert rows(other.execute(batch)) == replies
+
+
+def test_a_snapshot_of_nothing_is_one() -> None:
+    other, service = restored(executor())
+    assert service.executed == []
+    assert rows(other.last_replies()) == []
+    assert executed(other, (0, 1)) == {0: 1}
+
+
+@pytest.mark.parametrize("clients", [CLIENTS - 1, CLIENTS + 1])
+def test_a_snapshot_of_a_system_of_other_clients_is_refused(clients: int) -> None:
+    with pytest.raises(RemoteProtocolError):
+        executor().restore(Executor(Echo(), clients).snapshot())
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_snapshot_is_refused(garbage: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        executor().restore(garbage)

@@ -6,7 +6,6 @@ from actors.core.config import Config, CrashModel
 from actors.core.effects import Effect, Outbox, Rewrite, Send, Store
 from actors.core.errors import RestartError
 from actors.core.ids import Address, ReplicaId
-from actors.core.jpaxos import JPaxosReplica
 from actors.core.journal import (
     AnyRecord,
     Checkpoint,
@@ -19,6 +18,7 @@ from actors.core.journal import (
     Vote,
     decode,
 )
+from actors.core.jpaxos import JPaxosReplica
 from actors.core.messages import (
     Accept,
     Accepted,
@@ -221,7 +221,9 @@ def test_neither_must_a_coordinator_under_crash_stop() -> None:
         make(0, Config(protocol="spaxos", crash_model="crash_stop"), records)
 
 
-@pytest.mark.parametrize("record", [b"", b"garbage", b"\x92\x63\x01", b"\x91\x01", b"\x92\x01\xa1x"])
+@pytest.mark.parametrize(
+    "record", [b"", b"garbage", b"\x92\x63\x01", b"\x91\x01", b"\x92\x01\xa1x"]
+)
 def test_a_record_that_makes_no_sense_keeps_a_node_from_starting(record: bytes) -> None:
     with pytest.raises(RestartError):
         journal("full", record)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.log import Entry, Log
+from actors.core.log import ENTRY_BYTES, Entry, Log
 from actors.core.messages import Accepted
 
 
@@ -115,3 +115,55 @@ def test_decided_values_stop_at_a_gap_at_the_last_asked_for_and_at_the_limit() -
     assert log.decided_values(0, 3, 2) == [b"0", b"1"]
     assert log.decided_values(0, 3, 0) == [b"0"], "one at least, or a laggard never arrives"
     assert log.decided_values(3, 9, 100) == []
+
+
+# --- A bounded log ------------------------------------------------------------------------------
+
+
+def taken(*instances: int) -> Log:
+    """Return a log whose decided values are taken."""
+    log = decided(*instances)
+    list(log.take_decided())
+    return log
+
+
+def test_a_log_shrinks_to_the_bytes_it_may_take() -> None:
+    log = taken(*range(5))
+    log.shrink(2 * (ENTRY_BYTES + 1), 5)
+    assert (log.start, len(log)) == (3, 2)
+    log.shrink(2 * (ENTRY_BYTES + 1), 5)
+    assert log.start == 3
+
+
+def test_a_log_keeps_what_is_not_executed_however_much_it_takes() -> None:
+    log = taken(*range(5))
+    log.shrink(0, 2)
+    assert (log.start, len(log)) == (2, 3)
+
+
+def test_what_goes_by_truncation_is_not_counted_any_more() -> None:
+    log = taken(*range(5))
+    log.truncate(3)
+    log.shrink(2 * (ENTRY_BYTES + 1), 5)
+    assert log.start == 3
+
+
+def test_after_a_jump_the_log_goes_on_there() -> None:
+    log = Log()
+    for instance in (1, 3, 4, 5):
+        log.decide(instance, b"%d" % instance)
+    log.entry(2).accept(0, b"undecided")
+    log.jump(4)
+    assert (log.start, log.undecided, len(log)) == (4, 6, 2)
+    assert list(log.take_decided()) == [(4, b"4"), (5, b"5")]
+    log.shrink(2 * (ENTRY_BYTES + 1), 6)
+    assert log.start == 4, "what was passed over takes nothing any more"
+
+
+def test_a_jump_beyond_all_that_is_known_leaves_an_empty_log() -> None:
+    log = taken(0, 1)
+    log.jump(9)
+    assert (log.start, log.undecided, len(log)) == (9, 9, 0)
+    assert list(log.take_decided()) == []
+    log.decide(9, b"9")
+    assert list(log.take_decided()) == [(9, b"9")]

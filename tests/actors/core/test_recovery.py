@@ -22,7 +22,7 @@ from actors.core.messages import (
 from actors.core.recovery import PATIENCE, RECOVER, Epochs, Recovery
 from actors.core.spaxos import SPaxosReplica
 from tests.actors.core.lives import Lives, commands
-from tests.actors.core.wired import coordinator, replica, replied, requests
+from tests.actors.core.wired import coordinator, replica, requests
 
 R0, R1, R2, R3, R4 = map(replica, range(5))
 C0, C1, C2 = map(coordinator, range(3))
@@ -476,10 +476,3 @@ def test_a_replica_that_returns_learns_of_the_heartbeats_while_it_recovers() -> 
     nodes.settle()
     assert nodes.executed(2) == commands(*ASKED)
     assert nodes.replicas[2].is_recovering, "it has still to be told that this is all"
-
-
-def test_replies_do_not_come_twice_from_a_host_that_has_returned() -> None:
-    nodes = system("spaxos")
-    nodes.serve(2, *ASKED)
-    nodes.restart(R2)
-    assert replied(nodes.pass_time(3)) == []
