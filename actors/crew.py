@@ -106,6 +106,8 @@ class Crew:
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work`; raises ClusterError as soon as an actor ends that is watched."""
         self._broken = asyncio.get_running_loop().create_future()
+        # Not to be complained of if it comes when the work is done.
+        self._broken.add_done_callback(lambda it: it.cancelled() or it.exception())
         for address in self._watches:
             self.beside(self._see_end(address, self._actors[address], self._watches[address]))
         working = asyncio.create_task(work)

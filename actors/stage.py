@@ -95,6 +95,7 @@ class Stage:
     async def _end_of_former(self, address: Address) -> None:
         """Wait until Ray, too, knows that the former life of an actor has ended."""
         if address in self._killed:
+            assert self._config.crash_model != "crash_stop", f"{address} must not return"
             with suppress(RayError):
                 await self._killed.pop(address).watch.remote()
 
