@@ -178,8 +178,11 @@ class Injector:
         self._returning.difference_update(returning)
         await self._apply_links(self._stage.up(returning))
         await self._stage.admit(returning, self._now_s)
+        returned = self._stage.up(returning)
+        if not returned:
+            return False  # Killed again meanwhile.
         self._note("restart", target.name)
-        for replica in [each for each in returning if each.role == "replica"]:
+        for replica in [each for each in returned if each.role == "replica"]:
             self._crew.beside(self._follow(replica))
             if not await self._crew.answer(replica, "wait_recovered", self._left_s):
                 return False

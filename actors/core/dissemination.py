@@ -125,7 +125,11 @@ class Dissemination:
         if sender == self._coordinator:
             self._coordinator_origin = max(self._coordinator_origin, origin)
         self._wait_with_ack(now)  # A repeated payload asks for a repeated ack.
-        if sequence <= self._held[self._me][origin] or sequence in self._payloads[origin]:
+        if (
+            sequence <= self._held[self._me][origin]
+            or sequence in self._payloads[origin]
+            or sequence in self.executed[origin]
+        ):
             return
         self._journal.payload(origin, sequence, message.requests)
         self.store(origin, sequence, message.requests)

@@ -20,6 +20,8 @@ from actors.core.messages import Recover, Recovered
 
 RECOVER = "recover"
 
+NOBODY: frozenset[ReplicaId] = frozenset()
+
 PATIENCE = 5
 """After how many unanswered questions what a replica had answered counts no more."""
 
@@ -54,9 +56,11 @@ class Epochs:
         for replica, epoch in enumerate(epochs):
             self.learn(replica, epoch)
 
-    def take_restarted(self) -> set[ReplicaId]:
+    def take_restarted(self) -> frozenset[ReplicaId]:
         """Return who is newly known to have started again."""
-        restarted, self._restarted = self._restarted, set()
+        if not self._restarted:
+            return NOBODY
+        restarted, self._restarted = frozenset(self._restarted), set()
         return restarted
 
 

@@ -151,6 +151,20 @@ def test_who_never_recovers_is_not_followed_by_anything() -> None:
     assert play.told == [("kill", "host-1"), ("restart", "host-1")]
 
 
+def test_who_is_killed_while_it_returns_has_not_returned() -> None:
+    def begin(stage: Stage) -> None:
+        create = stage.create
+
+        async def create_in_vain(addresses: Collection[Address]) -> None:
+            await create(addresses)
+            await stage.kill(addresses)
+
+        stage.create = create_in_vain
+
+    play = Play("0 kill host 1; +0 restart it; +0 kill host 2", begin=begin)
+    assert play.told == [("kill", "host-1")]
+
+
 def test_the_leader_is_who_leads_by_then() -> None:
     def begin(stage: Stage) -> None:
         stage.actors[replica(2)].open["wait_leading"].set_result(5)

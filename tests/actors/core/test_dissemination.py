@@ -404,10 +404,6 @@ def test_a_payload_that_was_executed_elsewhere_is_acknowledged_and_not_stored() 
     assert one.dissemination.stored_batches == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="what is executed elsewhere beyond a gap is stored when it comes late, and never pruned",
-)
 def test_a_payload_that_was_executed_elsewhere_beyond_a_gap_is_not_stored() -> None:
     one = One()
     one.dissemination.skip(0, Sequences.of(0, [2]))

@@ -3,17 +3,19 @@
 import pytest
 
 from actors.core import snapshots
+from actors.core.batch_ids import encode_ids
 from actors.core.config import Config
 from actors.core.effects import Outbox, Send, SetTimer
 from actors.core.errors import RemoteProtocolError
-from actors.core.ids import Instance
+from actors.core.ids import BatchId, Instance
 from actors.core.log import ENTRY_BYTES
-from actors.core.messages import FetchSnapshot, Gone, Message, Snapshot
+from actors.core.messages import FetchSnapshot, Gone, Message, Payload, Propose, Snapshot
 from actors.core.snapshots import SNAPSHOT, SNAPSHOT_BYTES_MAX, Snapshots, Taken
 from tests.actors.core.lives import Lives, commands
-from tests.actors.core.wired import replica, replied, requests
+from tests.actors.core.wired import coordinator, replica, replied, requests
 
 R0, R1, R2 = map(replica, range(3))
+C0 = coordinator(0)
 BOTH = pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
 STATE = bytes(range(230))
 PART_BYTES = 100
@@ -400,3 +402,38 @@ def test_a_replica_without_memory_returns_by_a_snapshot(protocol: str) -> None:
     assert not nodes.replicas[2].is_recovering
     assert nodes.executed(2) == nodes.executed(0)
     assert nodes.replicas[2].counts()["snapshots_installed"] >= 1
+
+
+def test_an_id_that_a_snapshot_has_executed_is_ignored_where_it_is_ordered_again() -> None:
+    nodes = behind("spaxos")
+    nodes.pass_time(3)
+    batches = nodes.executor(2).batches
+    nodes.replicas[0].ordering.propose(encode_ids([BatchId(0, 1)]), nodes.now)
+    nodes.drain(R0)
+    nodes.settle()
+    assert nodes.serve(0, (31, 1)) == [(31, 1)]
+    assert nodes.executor(2).batches == batches + 1
+    assert nodes.executed(2) == nodes.executed(0)
+
+
+def test_a_snapshot_may_be_taken_amid_an_instance() -> None:
+    """Of its batches the one that is executed already is passed over, and no other."""
+    nodes = Lives("spaxos")
+    nodes.lose()
+    first, second = (Payload(0, s, requests((s, 1))) for s in (1, 2))
+    propose = Propose(0, 0, encode_ids([BatchId(0, 1), BatchId(0, 2)]), 0)
+    nodes.give(C0, R1, first)
+    nodes.give(R0, R1, propose)
+    assert nodes.executed(1) == commands((1, 1))
+    nodes.lose()
+    nodes.give(R1, R2, Gone(0))
+    nodes.deliver(FetchSnapshot)
+    while nodes.on_wire(Snapshot):
+        nodes.deliver(Snapshot)
+        nodes.deliver(FetchSnapshot)
+    assert nodes.executed(2) == commands((1, 1))
+    nodes.give(R0, R2, propose)
+    for host in (R1, R2):
+        nodes.give(C0, host, second)
+    assert nodes.executed(1) == nodes.executed(2) == commands((1, 1), (2, 1))
+    assert nodes.executor(1).digests.last == nodes.executor(2).digests.last
