@@ -28,6 +28,9 @@ FETCH = "fetch"
 ACK = "ack"
 FETCH_BATCHES_MAX = 64
 
+KEPT_BYTES = 256
+"""About what an executed payload takes in memory beside its requests."""
+
 
 def highest_stable(held: Sequence[int], holders: int) -> int:
     """Return up to which sequence at least `holders` replicas hold all, given what each holds."""
@@ -73,12 +76,12 @@ class Dissemination:
 
     def find(self, batch: BatchId) -> bytes | None:
         """Return the payload of a batch, if it is held here."""
-        self._know_origin(batch.origin)
+        self.know_origin(batch.origin)
         return self._payloads[batch.origin].get(batch.sequence)
 
     def is_executed(self, batch: BatchId) -> bool:
         """Say whether a batch is executed here: its payload may be gone then."""
-        self._know_origin(batch.origin)
+        self.know_origin(batch.origin)
         return batch.sequence in self.executed[batch.origin]
 
     def holdings(self) -> list[int]:
@@ -97,7 +100,7 @@ class Dissemination:
                 if sequence not in self.executed[origin]:
                     yield Stored(origin, sequence, requests)
 
-    def _know_origin(self, origin: int) -> None:
+    def know_origin(self, origin: int) -> None:
         """Make room for an origin; raises RemoteProtocolError where none can have that number."""
         if origin < len(self.stable):
             return
@@ -120,7 +123,7 @@ class Dissemination:
         host = host_of(origin, self._replicas)
         if sender.role == "fleet" or (sender.role == "coordinator" and sender.number != host):
             raise RemoteProtocolError(f"{sender} sends a payload of origin {origin}")
-        self._know_origin(origin)
+        self.know_origin(origin)
         Columns.check(message.requests, self._clients)
         if sender == self._coordinator:
             self._coordinator_origin = max(self._coordinator_origin, origin)
@@ -138,7 +141,7 @@ class Dissemination:
 
     def store(self, origin: int, sequence: int, requests: bytes) -> None:
         """Hold a payload from now on."""
-        self._know_origin(origin)
+        self.know_origin(origin)
         self._payloads[origin][sequence] = requests
         self._missing.discard(BatchId(origin, sequence))
         self._advance(origin)
@@ -160,7 +163,7 @@ class Dissemination:
 
     def skip(self, origin: int, executed: Sequences) -> None:
         """Note which batches were executed elsewhere and are in a snapshot."""
-        self._know_origin(origin)
+        self.know_origin(origin)
         self.executed[origin].update(executed)
         payloads = self._payloads[origin]
         for sequence in [s for s in payloads if s in executed]:
@@ -185,7 +188,7 @@ class Dissemination:
         """Take over what another replica holds."""
         if len(message.held) < self._replicas:
             raise RemoteProtocolError(f"an ack of {len(message.held)} origins")
-        self._know_origin(len(message.held) - 1)
+        self.know_origin(len(message.held) - 1)
         known = self._held[sender]
         mine = self._held[self._me]
         for origin, sequence in enumerate(message.held):
@@ -260,7 +263,7 @@ class Dissemination:
         """
         if message.origin < 0:
             raise RemoteProtocolError(f"no origin {message.origin}")
-        self._know_origin(message.origin)
+        self.know_origin(message.origin)
         is_gone = False
         for sequence in message.sequences[:FETCH_BATCHES_MAX]:
             requests = self._payloads[message.origin].get(sequence)
@@ -316,7 +319,7 @@ class Dissemination:
         for batch in batches:
             self.executed[batch.origin].add(batch.sequence)
             self._kept.append(batch)
-            self._kept_bytes += len(self._payloads[batch.origin][batch.sequence])
+            self._kept_bytes += len(self._payloads[batch.origin][batch.sequence]) + KEPT_BYTES
         self._prune()
 
     def _prune(self) -> None:
@@ -325,7 +328,8 @@ class Dissemination:
             self._kept_bytes > self._kept_bytes_max or self._is_everywhere(self._kept[0])
         ):
             batch = self._kept.popleft()
-            self._kept_bytes -= len(self._payloads[batch.origin].pop(batch.sequence))
+            payload = self._payloads[batch.origin].pop(batch.sequence)
+            self._kept_bytes -= len(payload) + KEPT_BYTES
 
     def _is_everywhere(self, batch: BatchId) -> bool:
         return all(of_holder[batch.origin] >= batch.sequence for of_holder in self._held)

@@ -109,6 +109,11 @@ class Log:
             values.append(value)
         return values
 
+    @property
+    def has_untaken(self) -> bool:
+        """Whether something is decided that `take_decided` has not yielded."""
+        return self._untaken < self.undecided
+
     def take_decided(self) -> Iterator[tuple[Instance, bytes]]:
         """Yield decided instances in order, each once."""
         while self._untaken < self.undecided:

@@ -188,6 +188,11 @@ class Ordering:
         """Values that this leader has proposed and that are not decided yet."""
         return self._paxos.proposed_values()
 
+    @property
+    def has_decided(self) -> bool:
+        """Whether `take_decided` has something to yield."""
+        return self.log.has_untaken
+
     def take_decided(self) -> Iterator[tuple[Instance, bytes]]:
         """Yield what is newly decided, in order."""
         return self.log.take_decided()

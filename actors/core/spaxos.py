@@ -72,15 +72,15 @@ class SPaxosReplica(Above):
             raise RemoteProtocolError(f"{sender} has no part in this system")
         if type(message) is Payload:
             self._dissemination.on_payload(sender, message, now)
-        elif self.ordering.handles(message):
-            self.ordering.on_message(sender, message, now)
-        elif sender.role == "replica" and type(message) is Ack:
+        elif type(message) is Ack and sender.role == "replica":
             if not self.ordering.epochs.learn(sender.number, message.epoch):
                 self._forget_restarted()
                 self._dissemination.on_ack(sender.number, message, now)
-        elif sender.role == "replica" and type(message) is Fetch:
+        elif type(message) is Fetch and sender.role == "replica":
             if self._dissemination.on_fetch(sender.number, message):
                 self.ordering.point_to_snapshot(sender.number)
+        elif self.ordering.handles(message):
+            self.ordering.on_message(sender, message, now)
         else:
             raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to a replica")
 
@@ -105,13 +105,14 @@ class SPaxosReplica(Above):
         self._forget_restarted()
         self._order()  # Before a new leader looks for what is ordered.
         self._propose()
-        while self._order():
+        while self.ordering.has_decided:  # A majority of one decides at once.
+            self._order()
             self._propose()
         self.ordering.conclude(self._now)
         ride = self._out.broadcasts > self._broadcasts or self.ordering.is_idle
         self._dissemination.flush(self._now, ride=ride)
         self._broadcasts = self._out.broadcasts
-        if not self._out:
+        if self._queue and not self._out:
             self._execute()
             self._propose()  # A full backlog may have held it back.
         return self._out.drain()
@@ -157,11 +158,9 @@ class SPaxosReplica(Above):
 
     # --- Executing ---
 
-    def _order(self) -> bool:
-        """Queue what is newly decided; return whether anything was."""
-        decided = False
+    def _order(self) -> None:
+        """Queue what is newly decided."""
         for instance, value in self.ordering.take_decided():
-            decided = True
             for batch in decode_ids(value):
                 if not self._ordered[batch.origin].add(batch.sequence):
                     self._repeated += 1
@@ -170,7 +169,6 @@ class SPaxosReplica(Above):
                 if self._dissemination.find(batch) is None:
                     self._dissemination.require(batch, self._now)
             self._queue.append((instance, None))
-        return decided
 
     def _execute(self) -> None:
         """Execute queued batches in order, up to the first whose payload is missing."""
@@ -186,7 +184,8 @@ class SPaxosReplica(Above):
                 self._execute_batch(batch, requests)
                 executed.append(batch)
             self._queue.popleft()
-        self._dissemination.executed_now(executed)
+        if executed:
+            self._dissemination.executed_now(executed)
 
     def _execute_batch(self, batch: BatchId, requests: bytes) -> None:
         replies = self.executor.execute(requests)
@@ -214,6 +213,7 @@ class SPaxosReplica(Above):
             )
         except msgspec.DecodeError as error:
             raise RemoteProtocolError(f"not a snapshot: {error}") from error
+        self._dissemination.know_origin(len(executed) - 1)
         self.executor.restore(state)
         self._dissemination.forget_kept()
         for origin, (upto, beyond) in enumerate(executed):

@@ -12,14 +12,15 @@ run. Unlike clocks, moments tell apart what happens at the same time, one becaus
 import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol, cast
 
 import msgspec
+import numpy as np
 
 from actors.core.batch_ids import decode_ids
 from actors.core.client import Clients
-from actors.core.columns import HEADER_BYTES, ROW_BYTES, VARIED, Cells, Columns, U32s
+from actors.core.columns import HEADER_BYTES, ROW_BYTES, U32, VARIED, Cells, Columns, U32s
 from actors.core.config import LoadConfig
 from actors.core.effects import Effect, Send
 from actors.core.errors import RemoteProtocolError
@@ -28,10 +29,12 @@ from actors.core.messages import Message, Propose, Replies, Requests
 from actors.core.registry import PROTOCOLS, ReplicaNode
 from actors.core.service import Service, Workload
 from actors.services import registry as services
+from actors.sim.process import Watch
 
 Moment = int
 
 _STAMP = struct.Struct("<II")
+DRAWN_AHEAD = 16
 _SNAPSHOT = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]])
 
 
@@ -175,16 +178,29 @@ class History:
 
 
 class IdentifiedWorkload:
-    """A workload whose commands say which request they belong to."""
+    """A workload whose commands say which request they belong to.
+
+    A simulation asks for few at a time: they are drawn ahead, which costs a tenth.
+    """
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
+        self._drawn: dict[Request, bytes] = {}
 
     def commands(self, clients: U32s, sequences: U32s) -> Cells:
         """Return the stamped command of each (client, sequence)."""
+        requests = map(Request, clients.tolist(), sequences.tolist())
+        return Cells.of([self._drawn.get(each) or self._draw(each) for each in requests])
+
+    def _draw(self, request: Request) -> bytes:
+        """Draw a request's command and those that its client sends next."""
+        sequences = np.arange(request.sequence, request.sequence + DRAWN_AHEAD, dtype=U32)
+        clients = np.full(DRAWN_AHEAD, request.client, U32)
         commands = self._workload.commands(clients, sequences).values()
-        stamps = map(_STAMP.pack, clients.tolist(), sequences.tolist())
-        return Cells.of([stamp + command for stamp, command in zip(stamps, commands, strict=True)])
+        for sequence, command in zip(sequences.tolist(), commands, strict=True):
+            drawn = Request(request.client, sequence)
+            self._drawn[drawn] = _STAMP.pack(*drawn) + command
+        return self._drawn[request]
 
 
 class IdentifiedService:
@@ -198,6 +214,13 @@ class IdentifiedService:
         """How many of them no crash of this life can undo; all unless said otherwise."""
         self._service = service
         self._moment = moment
+
+    def observe(self, *, is_synced: bool) -> None:
+        """Note whether a crash could undo what is executed now."""
+        if is_synced:
+            self.synced = len(self.order)
+        elif self.synced is None:
+            self.synced = 0
 
     def execute(self, commands: Cells) -> Cells:
         """Execute the commands without their stamps."""
@@ -297,24 +320,28 @@ class _Holder(Protocol):
 class _Life:
     """One life of a replica, and up to which instance its decisions are recorded."""
 
-    def __init__(self, host: ReplicaId, replica: ReplicaNode) -> None:
+    def __init__(
+        self, host: ReplicaId, replica: ReplicaNode, service: IdentifiedService | None
+    ) -> None:
         self.host = host
         self.replica = replica
+        self.service = service
+        self.takes_part = False
         self.is_synced = True
         self.recorded: Instance = 0
+        self.log = replica.ordering.log
 
     def take_decided(self, at_s: float) -> Iterator[Decision]:
         """Yield what is newly decided, in order; what a snapshot skips is in no log."""
-        log = self.replica.ordering.log
-        for instance in range(max(self.recorded, log.start), log.undecided):
-            entry = log.find(instance)
+        for instance in range(max(self.recorded, self.log.start), self.log.undecided):
+            entry = self.log.find(instance)
             assert entry is not None, instance
             yield Decision(at_s, self.host, instance, entry.value)
-        self.recorded = log.undecided
+        self.recorded = self.log.undecided
 
     def decided_out_of_order(self, at_s: float) -> Iterator[Decision]:
         """Yield what is decided beyond the first instance that is not."""
-        for instance, entry in self.replica.ordering.log.entries_from(self.recorded):
+        for instance, entry in self.log.entries_from(self.recorded):
             if entry.decided:
                 yield Decision(at_s, self.host, instance, entry.value)
 
@@ -356,35 +383,30 @@ class Recorder:
         """Make the clients of a fleet."""
         return RecordedClients(fleet, config, workload, talk_to, self._frames)
 
-    def observe(
-        self,
-        host: ReplicaId,
-        replica: ReplicaNode,
-        effects: Sequence[Effect],
-        *,
-        is_synced: bool = True,
-    ) -> None:
-        """Look at a replica after each drain, also one that returned no `effects`.
+    def watch(self, host: ReplicaId, replica: ReplicaNode) -> Watch:
+        """Record a life that begins, of the service made last; return what is told each drain."""
+        service = self._services[host][-1] if self._services[host] else None
+        life = self._life_of[host] = _Life(host, replica, service)
+        self._lives.append(life)
+        return partial(self._observe, life)
+
+    def _observe(self, life: _Life, effects: Sequence[Effect], is_synced: bool) -> None:
+        """Look at a replica after a drain.
 
         Unless all that it has stored `is_synced`, what it decides and executes may be forgotten in
         a crash, and nobody has heard of it: that counts once it is synced.
         """
-        life = self._life_of.get(host)
-        if life is None or life.replica is not replica:
-            life = self._life_of[host] = _Life(host, replica)
-            self._lives.append(life)
-        if not replica.is_recovering:  # Until then, what its former life held counts.
-            self._holders[host] = cast(_Holder, replica)
-        if self._names_batches:
+        if not life.takes_part and not life.replica.is_recovering:
+            life.takes_part = True  # Until now, what its former life held counted.
+            self._holders[life.host] = cast(_Holder, life.replica)
+        if effects and self._names_batches:
             for effect in effects:
                 if isinstance(effect, Send) and isinstance(effect.message, Propose):
-                    self._note_proposal(host, effect.message)
+                    self._note_proposal(life.host, effect.message)
         life.is_synced = is_synced
-        for service in self._services[host][-1:]:
-            service.synced = len(service.order) if is_synced else service.synced or 0
-        if not is_synced:
-            return
-        if replica.ordering.log.undecided > life.recorded:
+        if life.service is not None:
+            life.service.observe(is_synced=is_synced)
+        if is_synced and life.log.undecided > life.recorded:
             self._decisions.extend(life.take_decided(self._clock()))
 
     def _note_proposal(self, leader: ReplicaId, message: Propose) -> None:

@@ -2,16 +2,23 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from actors.core.effects import Node
+from actors.core.effects import Effect, Node
 from actors.core.ids import Address
 from actors.sim.disk import Disk
 from actors.sim.network import Route
 
 Step = tuple[Callable[..., None], tuple[Any, ...]]
 """Something that happens to a node: a method of the world and its arguments."""
+
+
+Watch = Callable[[Sequence[Effect], bool], None]
+"""Is told the effects of each drain of a node, none among them, and whether all is synced.
+
+Once more, without effects, when something has been synced.
+"""
 
 
 class Process:
@@ -30,12 +37,14 @@ class Process:
         "node",
         "routes",
         "timers",
+        "watch",
     )
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.node: Node | None = None
         """Who lives here now: nobody before the first start and after a crash."""
+        self.watch: Watch | None = None
         self.life = 0
         """How often a node crashed here."""
         self.disk = Disk()
@@ -55,8 +64,8 @@ class Process:
     def clock_s(self, world_s: float, at_least_s: float = 0.0) -> float:
         """Return the time that the clock here shows at a time of the world; it never goes back."""
         clock_s = self._offset_s + self._rate * world_s
-        # A timer's own time is reached but for rounding.
-        self._clock_s = max(self._clock_s, clock_s, at_least_s)
+        clock_s = max(clock_s, at_least_s)  # A timer's own time is reached but for rounding.
+        self._clock_s = max(self._clock_s, clock_s)
         return self._clock_s
 
     def world_s(self, clock_s: float) -> float:
@@ -70,7 +79,7 @@ class Process:
 
     def crash(self, rng: random.Random) -> None:
         """Lose the node and all but the disk and the clock."""
-        self.node = None
+        self.node = self.watch = None
         self.life += 1
         self.timers = {}
         self.held = None

@@ -1,13 +1,13 @@
 """A whole replicated system with its clients in a simulated world, and its faults."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 
 import numpy as np
 
 from actors.core.client import Clients
 from actors.core.config import LoadConfig
-from actors.core.effects import Effect, Node
+from actors.core.effects import Node
 from actors.core.errors import RestartError
 from actors.core.ids import Address, ReplicaId, Role, leader_of
 from actors.core.registry import PROTOCOLS, ReplicaNode
@@ -52,29 +52,27 @@ class System:
         if recorded:
             service, workload = self.recorder.service, self.recorder.workload
             make_clients = self.recorder.clients
-            self.world.observe = self._observe
         self._service = service or (lambda _: kind.service())
+        self._recorded = recorded
         for host in range(config.replicas):
             for address in self.nodes_of(host):
-                self.world.add(address, self._node(address))
+                self._add(address)
         for fleet in range(config.fleets):
             commands = (workload or kind.workload)(config)
             clients = make_clients(fleet, config, commands, self._protocol.clients_talk_to)
             self.clients.append(clients)
             self.world.add(Address("fleet", fleet), clients)
 
-    def _node(self, address: Address) -> Node:
-        records = self.world.records(address)
+    def _add(self, address: Address) -> None:
+        """Start a node of a host, for the first time or again."""
+        host, records = address.number, self.world.records(address)
         if address.role == "replica":
-            service = self._service(address.number)
-            return self._protocol.replica(address.number, self.config, service, records)
-        assert self._protocol.coordinator is not None
-        return self._protocol.coordinator(address.number, self.config, records)
-
-    def _observe(self, address: Address, node: Node, effects: Sequence[Effect]) -> None:
-        if address.role == "replica":
-            replica, is_synced = cast(ReplicaNode, node), self.world.is_synced(address)
-            self.recorder.observe(address.number, replica, effects, is_synced=is_synced)
+            replica = self._protocol.replica(host, self.config, self._service(host), records)
+            watch = self.recorder.watch(host, replica) if self._recorded else None
+            self.world.add(address, replica, watch)
+        else:
+            assert self._protocol.coordinator is not None
+            self.world.add(address, self._protocol.coordinator(host, self.config, records))
 
     # --- Who is there ---
 
@@ -123,7 +121,7 @@ class System:
         for address in self._addresses(who):
             if address not in self.world.nodes:
                 self._check_restart(address)
-                self.world.add(address, self._node(address))
+                self._add(address)
 
     def _check_restart(self, address: Address) -> None:
         if address.role == "fleet":

@@ -9,7 +9,7 @@ take a second.
 import heapq
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -18,7 +18,7 @@ from actors.core.ids import Address, is_host_local
 from actors.core.messages import Message
 from actors.sim.disk import DiskFullError
 from actors.sim.network import HostLocal, Link, Network, Route
-from actors.sim.process import Process, Step
+from actors.sim.process import Process, Step, Watch
 from actors.sim.trace import Event, Log, Verb
 from actors.transport.codec import ARRAY_OF_ONE, decode_frame, encode
 
@@ -43,8 +43,6 @@ class World:
         self.network = network or Network()
         self.sync_max_s = 0.005
         """The longest that a disk takes to sync what is written."""
-        self.observe: Callable[[Address, Node, Sequence[Effect]], None] | None = None
-        """Is shown each node after each drain, with the effects of it, none among them."""
         self._random = random.Random(seed)  # noqa: S311 - a simulation, reproducible by design.
         self._log = log
         self._frame_bytes_max = frame_bytes_max
@@ -89,11 +87,15 @@ class World:
 
     # --- The life of a node ---
 
-    def add(self, address: Address, node: Node) -> None:
-        """Start a node where none is up; a restarted one finds its clock further on."""
+    def add(self, address: Address, node: Node, watch: Watch | None = None) -> None:
+        """Start a node where none is up; a restarted one finds its clock further on.
+
+        `watch` is told of each drain of it.
+        """
         assert address not in self.nodes, address
         process = self._process(address)
         self.nodes[address] = process.node = node
+        process.watch = watch
         self.note("start", address)
         node.start(process.clock_s(self.now))
         self._drain(process)
@@ -114,10 +116,6 @@ class World:
     def perform(self, address: Address) -> None:
         """Drain a node and turn its effects into events; call after stepping it from outside."""
         self._drain(self._processes[address])
-
-    def is_synced(self, address: Address) -> bool:
-        """Say whether all that a node has stored is on its disk for good."""
-        return not self._process(address).disk.holds_up
 
     def is_paused(self, address: Address) -> bool:
         """Say whether a node is up, but paused."""
@@ -215,8 +213,8 @@ class World:
             self._send(process, send)
         if process.disk.holds_up:
             self._sync(process)
-        elif self.observe is not None and process.node is not None:
-            self.observe(process.address, process.node, ())
+        elif process.watch is not None:
+            process.watch((), True)
 
     def _occupy(self, process: Process) -> None:
         if process.node is not None and process.held is None:
@@ -238,12 +236,12 @@ class World:
     # --- What a node does ---
 
     def _drain(self, process: Process) -> None:
-        node = process.node
+        node, watch, disk = process.node, process.watch, process.disk
         try:
             while node is not None:
                 effects = node.drain()
-                if self.observe is not None:
-                    self.observe(process.address, node, effects)
+                if watch is not None:
+                    watch(effects, not disk.holds_up)
                 if not effects:
                     break
                 for effect in effects:
@@ -251,15 +249,15 @@ class World:
         except DiskFullError:
             self.note("disk full", process.address)
             self.crash(process.address)
-        if process.disk.holds_up and not process.disk.is_syncing:
+        if disk.holds_up and not disk.is_syncing:
             self._sync(process)
 
     def _perform(self, process: Process, effect: Effect) -> None:
         if isinstance(effect, Send):
-            if process.disk.holds_up:
-                process.disk.hold(effect)
-            else:
+            if not process.disk.holds_up:
                 self._send(process, effect)
+            else:
+                process.disk.hold(effect)
         elif isinstance(effect, SetTimer):
             process.timers[effect.name] = effect.at
             at = max(self.now, process.world_s(effect.at))
@@ -279,12 +277,13 @@ class World:
         self._sent[type(message)] += len(effect.to)
         if self._frame_bytes_max is not None:
             message = _over_the_wire(message, self._frame_bytes_max)
+        routes, order, deliver = sender.routes, self._order, self._deliver
         for address in effect.to:
-            receiver, route = sender.routes.get(address) or self._route(sender, address)
+            receiver, route = routes.get(address) or self._route(sender, address)
             delays_s = route.delays_s(now)
             for delay_s in delays_s:
                 arguments = (receiver, receiver.life, sender.address, message)
-                event = (now + delay_s, next(self._order), receiver, self._deliver, arguments)
+                event = (now + delay_s, next(order), receiver, deliver, arguments)
                 heapq.heappush(self._events, event)
             if not delays_s:
                 self.note("lose", address, message, sender.address)

@@ -4,7 +4,14 @@ import pytest
 
 from actors.core.batch_ids import Sequences
 from actors.core.config import Config
-from actors.core.dissemination import ACK, FETCH, FETCH_BATCHES_MAX, Dissemination, highest_stable
+from actors.core.dissemination import (
+    ACK,
+    FETCH,
+    FETCH_BATCHES_MAX,
+    KEPT_BYTES,
+    Dissemination,
+    highest_stable,
+)
 from actors.core.effects import Outbox, Send, SetTimer
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import INCARNATIONS_MAX, Address, BatchId
@@ -358,7 +365,7 @@ def test_a_fetch_of_an_unknown_origin_is_refused(origin: int) -> None:
 
 
 def test_executed_payloads_take_no_more_than_they_may_where_one_replica_lags() -> None:
-    size = len(requests((0, 1)))
+    size = len(requests((0, 1))) + KEPT_BYTES
     one = One(kept_bytes_max=3 * size)
     one.payload(0, *range(1, 7))
     one.ack(2, 2, 0, 0)

@@ -1,13 +1,15 @@
 """Snapshots: whole and in parts, from a log and a store of payloads that are bounded."""
 
+import msgspec
 import pytest
 
 from actors.core import snapshots
 from actors.core.batch_ids import encode_ids
 from actors.core.config import Config
+from actors.core.dissemination import KEPT_BYTES
 from actors.core.effects import Outbox, Send, SetTimer
 from actors.core.errors import RemoteProtocolError
-from actors.core.ids import BatchId, Instance
+from actors.core.ids import INCARNATIONS_MAX, BatchId, Instance
 from actors.core.log import ENTRY_BYTES
 from actors.core.messages import FetchSnapshot, Gone, Message, Payload, Propose, Snapshot
 from actors.core.snapshots import SNAPSHOT, SNAPSHOT_BYTES_MAX, Snapshots, Taken
@@ -297,7 +299,7 @@ def test_log_and_payloads_are_bounded_while_a_replica_is_away(protocol: str) -> 
             instances = max(instances, gauges["log_instances"])
             batches = max(batches, gauges.get("stored_batches", 0))
     assert 1 < instances <= kept_bytes_max / ENTRY_BYTES + 2
-    assert batches <= kept_bytes_max / len(requests((1, 1))) + 2
+    assert batches <= kept_bytes_max / KEPT_BYTES + 2
 
 
 @BOTH
@@ -414,6 +416,18 @@ def test_an_id_that_a_snapshot_has_executed_is_ignored_where_it_is_ordered_again
     assert nodes.serve(0, (31, 1)) == [(31, 1)]
     assert nodes.executor(2).batches == batches + 1
     assert nodes.executed(2) == nodes.executed(0)
+
+
+def test_a_snapshot_of_impossible_origins_is_refused_and_changes_nothing() -> None:
+    nodes = Lives("spaxos")
+    nodes.serve(0, (1, 1))
+    nodes.pass_time(0.2)
+    taken = nodes.replicas[0].snapshot()
+    state, executed = msgspec.msgpack.decode(taken.state)
+    state = msgspec.msgpack.encode((state, executed * INCARNATIONS_MAX + executed))
+    with pytest.raises(RemoteProtocolError):
+        nodes.replicas[1].install(Taken(7, 7, state))
+    assert nodes.executed(1) == commands((1, 1))
 
 
 def test_a_snapshot_may_be_taken_amid_an_instance() -> None:

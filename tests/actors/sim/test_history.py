@@ -34,6 +34,7 @@ from actors.sim.history import (
     unstamped,
 )
 from actors.sim.network import Network
+from actors.sim.process import Watch
 from actors.sim.world import World
 from tests.actors.core.wired import columns
 
@@ -172,6 +173,7 @@ class FakeReplica:
 
     def __init__(self, *held: BatchId) -> None:
         self.ordering = FakeOrdering()
+        self.watch: Watch | None = None
         self._held = held
 
     def holds(self, batch: BatchId) -> bool:
@@ -188,7 +190,9 @@ BATCH = BatchId(4, 1)
 def observe(
     recorder: Recorder, host: ReplicaId, replica: FakeReplica, effects: Sequence[Effect] = ()
 ) -> None:
-    recorder.observe(host, cast(ReplicaNode, replica), effects)
+    if replica.watch is None:
+        replica.watch = recorder.watch(host, cast(ReplicaNode, replica))
+    replica.watch(effects, True)
 
 
 def recorder_of(protocol: str = "spaxos") -> Recorder:
@@ -273,23 +277,6 @@ def test_each_life_of_a_replica_has_its_order_and_only_the_last_has_settled() ->
 # --- Whole systems ------------------------------------------------------------------------------
 
 
-class Observed:
-    """A replica that the recorder looks at after each drain."""
-
-    def __init__(self, host: ReplicaId, replica: ReplicaNode, recorder: Recorder) -> None:
-        self._host = host
-        self._replica = replica
-        self._recorder = recorder
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._replica, name)
-
-    def drain(self) -> Sequence[Effect]:
-        effects = self._replica.drain()
-        self._recorder.observe(self._host, self._replica, effects)
-        return effects
-
-
 class RecordedSystem:
     """A system in a world, with a recorder around it."""
 
@@ -300,7 +287,8 @@ class RecordedSystem:
         protocol = PROTOCOLS[config.protocol]
         for host in range(config.replicas):
             replica = protocol.replica(host, config, self.recorder.service(host), ())
-            self.world.add(Address("replica", host), Observed(host, replica, self.recorder))
+            watch = self.recorder.watch(host, replica)
+            self.world.add(Address("replica", host), replica, watch)
             if protocol.coordinator:
                 self.world.add(Address("coordinator", host), protocol.coordinator(host, config, ()))
         workload = self.recorder.workload(config)
