@@ -3,7 +3,7 @@
 from actors.core.config import Config
 from actors.core.ids import Address, ReplicaId
 from actors.core.registry import PROTOCOLS
-from actors.hosted import Hosted, open_journal
+from actors.hosted import Hosted, restored
 
 
 class Coordinator(Hosted):
@@ -14,6 +14,5 @@ class Coordinator(Hosted):
     ) -> None:
         build = PROTOCOLS[config.protocol].coordinator
         assert build is not None, f"{config.protocol} has no coordinators"
-        journal = open_journal(folder)
-        node = build(host, config, journal.records if journal else ())
+        node, journal = restored(folder, lambda records: build(host, config, records))
         super().__init__(Address("coordinator", host), node, config, secret, journal)

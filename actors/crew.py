@@ -93,7 +93,7 @@ class Crew:
         except RayError as error:
             if self._actors.get(address) is not actor:
                 raise Gone from error
-            raise ClusterError(f"{address} died: {_cause_of_death(error)}") from error
+            raise ClusterError(f"{address} died: {cause_of_death(error)}") from error
 
     # --- Watching ---
 
@@ -171,7 +171,7 @@ async def _complete(calls: Iterable[asyncio.Task[None]], timeout_s: float) -> No
     await asyncio.wait(late) if late else None
 
 
-def _cause_of_death(error: RayError) -> str:
+def cause_of_death(error: RayError) -> str:
     """Return what Ray says at last about the end of an actor, without its general advice.
 
     An exception stands there with its module: it goes by its name elsewhere.

@@ -310,7 +310,7 @@ _MAY_HIT: dict[str, tuple[Part, ...]] = {
 }
 """What a verb may hit, if not everything."""
 
-_UNSIGNED = r"\d+\.?\d*(?:e[+-]?\d+)?"
+_UNSIGNED = r"\d+(?:\.\d*)?(?:e[+-]?\d+)?"
 _TIME = re.compile(rf"(\+?)({_UNSIGNED})", re.ASCII)
 _PERIOD = re.compile(f"({_UNSIGNED})", re.ASCII)
 _DELAY = re.compile(f"({_UNSIGNED})ms", re.ASCII)

@@ -7,16 +7,17 @@ Ray actors, tests use them as they are.
 import asyncio
 import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import ray
 import ray.util
 
 from actors.core.config import Config
 from actors.core.effects import Node
+from actors.core.errors import RestartError
 from actors.core.ids import Address
 from actors.host import Host
 from actors.links import Links
@@ -24,6 +25,8 @@ from actors.metering import MeterTable
 from actors.storage.journal import Journal
 from actors.transport.base import Endpoint, Receiver
 from actors.transport.tcp import TcpTransport
+
+AnyNode = TypeVar("AnyNode", bound=Node)
 
 
 class Process(NamedTuple):
@@ -135,9 +138,21 @@ class Hosted:
         await self._host.transport.close()
 
 
-def open_journal(folder: str | None) -> Journal | None:
-    """Open the journal in a folder, if there is one to be kept; raises StorageError."""
-    return Journal.open(Path(folder)) if folder is not None else None
+def restored(
+    folder: str | None, build: Callable[[Sequence[bytes]], AnyNode]
+) -> tuple[AnyNode, Journal | None]:
+    """Build a node from what it has stored in a folder, if it stores; return its journal, too.
+
+    Raises StorageError where that cannot be read, RestartError where it does not do.
+    """
+    if folder is None:
+        return build(()), None
+    journal = Journal.open(Path(folder))
+    try:
+        return build(journal.records), journal
+    except RestartError as error:
+        journal.close()
+        raise RestartError(f"{folder}: {error}") from error
 
 
 def in_one_line(error: BaseException) -> str:

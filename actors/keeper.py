@@ -7,12 +7,21 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 
+from actors.storage.errors import StorageError
+
 
 class Keeper:
-    """The keeper of one node. Its folder is there from its start until it is told to `leave`."""
+    """The keeper of one node. Its folder is there from its start until it is told to `leave`.
+
+    Raises StorageError where there is no room for that.
+    """
 
     def __init__(self) -> None:
-        self._folder = tempfile.mkdtemp(prefix="paxoscope-")
+        try:
+            self._folder = tempfile.mkdtemp(prefix="paxoscope-")
+        except OSError as error:
+            right = "set TMPDIR to one that can be written to, on a disk with room"
+            raise StorageError(f"cannot make a temporary folder: {error}; {right}") from error
 
     async def watch(self) -> None:
         """Outlast the keeper: whoever waits for this learns of its end."""

@@ -4,7 +4,7 @@ from actors.core.config import Config
 from actors.core.ids import Address, ReplicaId, View
 from actors.core.registry import PROTOCOLS
 from actors.core.verdict import Evidence
-from actors.hosted import Hosted, open_journal
+from actors.hosted import Hosted, restored
 from actors.services import registry as services
 
 
@@ -15,9 +15,10 @@ class Replica(Hosted):
         self, host: ReplicaId, config: Config, secret: bytes, folder: str | None = None
     ) -> None:
         service = services.find(config.service).service()
-        journal = open_journal(folder)
-        records = journal.records if journal else ()
-        self._node = PROTOCOLS[config.protocol].replica(host, config, service, records)
+        build = PROTOCOLS[config.protocol].replica
+        self._node, journal = restored(
+            folder, lambda records: build(host, config, service, records)
+        )
         self._number = host
         super().__init__(Address("replica", host), self._node, config, secret, journal)
 

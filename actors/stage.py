@@ -21,9 +21,9 @@ from ray.exceptions import RayError
 from actors.core.config import LoadConfig
 from actors.core.ids import Address
 from actors.core.registry import PROTOCOLS
-from actors.crew import Crew, end_all, wait_all
+from actors.crew import Crew, cause_of_death, end_all, wait_all
 from actors.errors import ClusterError
-from actors.hosted import Process, in_one_line
+from actors.hosted import Process
 from actors.place import Place, Placement
 from actors.transport.base import Endpoint
 from actors.wiring import wiring
@@ -165,7 +165,7 @@ class Stage:
         try:
             return await getattr(self._keepers[node], method).remote(*arguments)
         except RayError as error:
-            raise ClusterError(f"node {node} has no keeper: {in_one_line(error)}") from error
+            raise ClusterError(f"node {node} has no keeper: {cause_of_death(error)}") from error
 
     # --- The end ---
 

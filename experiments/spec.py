@@ -218,14 +218,14 @@ class _Draft:
     def _sweep(self, key: str, setting: _Setting) -> None:
         if not setting.value:
             raise setting.wrong("must hold at least one value")
-        values: list[_Setting] = []
+        values: dict[Value, _Setting] = {}
         for index, value in enumerate(setting.value):
             each = _Setting(f"{setting.where}[{index}]", value)
             checked = _checked(RunConfig, key, each)
-            if any(checked == earlier.value for earlier in values):
+            if checked in values:
                 raise each.wrong("is there twice")
-            values.append(each._replace(value=checked))
-        self._settings[key] = values
+            values[checked] = each._replace(value=checked)
+        self._settings[key] = list(values.values())
         self._axes[key] = None
 
     def _check_size(self, suite: Suite) -> None:
@@ -374,5 +374,8 @@ def _printable(text: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = toml.write_value(value)
+    try:
+        text = toml.write_value(value)
+    except ValueError:  # Python reads more digits in hexadecimal than it writes.
+        text = "(a number of too many digits)"
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -46,8 +46,12 @@ def parse_value(text: str) -> Any:
 def _parse(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
     except RecursionError as error:
         raise tomllib.TOMLDecodeError("nested too deeply") from error
+    except ValueError as error:  # Python reads no more than 4300 digits.
+        raise tomllib.TOMLDecodeError("a number has too many digits") from error
 
 
 def _parse_bare(text: str) -> Any:

@@ -1,10 +1,10 @@
 """The documents say what the code does: settings, columns, messages, commands, examples, links."""
 
+import asyncio
 import re
 import tomllib
 import types
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,17 +14,20 @@ import pytest
 import typer
 
 import experiments.cli
+from actors.client import ClientFleet
+from actors.coordinator import Coordinator
 from actors.core import messages
 from actors.core.columns import Cells
 from actors.core.config import AcceptTo, LoadConfig
-from actors.core.ids import Address, is_host_local
+from actors.core.ids import is_host_local
 from actors.core.messages import Wire
 from actors.core.registry import PROTOCOLS
 from actors.core.service import Service
+from actors.hosted import Hosted
+from actors.replica import Replica
 from actors.services.registry import ServiceKind
 from actors.sim.system import System
 from actors.sim.trace import Event
-from actors.transport.tcp import TcpTransport
 from experiments.results import COUNTERS_COLUMNS, FIRST_COLUMNS, TABLES, Row
 from experiments.runner import run_all
 from experiments.spec import RunConfig, Suite, load_suite
@@ -201,24 +204,31 @@ def test_every_column_of_a_table_over_time_is_described(table: str) -> None:
     assert names(section(TABLES_PAGE, table)) == ["run_id", *TABLES[table]]
 
 
-def counted() -> Iterator[str]:
-    """Yield every column that some actor adds to the counters, but for those by message type."""
-    nobody = cast(Any, None)
-    transport = TcpTransport(
-        Address("replica", 0), b"", nobody, frame_bytes_max=1, queue_bytes_max=1
-    )
-    yield from transport.counts()
-    yield from ("queued_bytes", "rss_bytes", "cpu_s")  # What host and meter add.
-    for protocol in PROTOCOLS:
-        system = System(LoadConfig(protocol=protocol, clients=1))
-        for node in system.world.nodes.values():
-            yield from (*node.gauges(), *node.counts())
+def measured(folder: Path) -> set[str]:
+    """Return every column that some actor adds to the counters, but for those by message type."""
+
+    async def columns(actor: Hosted) -> tuple[str, ...]:
+        await actor.listen("127.0.0.1")
+        await actor.begin()
+        table = await actor.measurements()
+        await actor.stop()
+        return table.columns
+
+    found: set[str] = set()
+    for name, protocol in PROTOCOLS.items():
+        config = LoadConfig(protocol=name, replicas=1, clients=1, crash_model="full")
+        actors = [Replica(0, config, b"", str(folder / name)), ClientFleet(0, config, b"")]
+        if protocol.coordinator:
+            actors.append(Coordinator(0, config, b"", str(folder / "coordinator")))
+        for actor in actors:
+            found.update(asyncio.run(columns(actor)))
+    return found
 
 
-def test_every_column_of_the_counters_is_described() -> None:
+def test_every_column_of_the_counters_is_described(tmp_path: Path) -> None:
     documented = names(section(TABLES_PAGE, "counters"))
     by_type = {name for name in documented if name.endswith(".<Type>")}
-    assert set(documented) - by_type == {"run_id", *COUNTERS_COLUMNS, *counted()}
+    assert set(documented) - by_type == {"run_id", *COUNTERS_COLUMNS, *measured(tmp_path)}
     assert by_type == {
         f"{reach}_{what}_{direction}.<Type>"
         for reach in ("network", "local")

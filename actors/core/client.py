@@ -2,7 +2,13 @@
 
 Arrays indexed by client id, no object per client or request; a fleet uses its share of them. A
 client that hears nothing for `client_timeout_ms` tries another host with the same sequence; latency
-counts from the first try. Clients that follow the leader turn where a Redirect points.
+counts from the first try.
+
+Clients that follow the leader all ask the same host, and turn together where it redirects them. But
+no redirect leads to a host that was left for another since the last retry timer, or given up on
+less than two timeouts ago: who points there knows no more than the clients do. With every retry
+timer one of them asks whether it knows more by now, and after a timeout they turn to the next host.
+A reply ends all that: whoever replies led, and knows who led next.
 """
 
 from collections.abc import Iterator, Sequence
@@ -54,6 +60,10 @@ class Clients:
         self._hosts_asked = np.zeros(config.clients, np.int16)
         if not self._follows_leader:
             self._hosts_asked[:] = np.arange(config.clients) % config.replicas
+        self._avoided_until: dict[int, float] = {}  # Where no redirect leads.
+        self._turned_away = False  # By a redirect that was not followed.
+        self._turned_at = 0.0  # When the fleet turned to the host that it asks.
+        self._retry_at = 0.0
         self._clients = config.clients
         self._arrived: list[bytes] = []
         self._ready: U32s | None = None
@@ -71,7 +81,7 @@ class Clients:
         self._now = self._started_at = now
         self._running = True
         self._ready = self._ids
-        self._out.set_timer(RETRY, now + self._timeout_s / 4)
+        self._set_timer()
 
     def stop(self) -> None:
         """Send no new requests; those outstanding are still awaited and retried."""
@@ -115,6 +125,9 @@ class Clients:
             rows = rows[last]
         found = places(rows)
         self._outstanding[found] = False
+        self._avoided_until.clear()
+        if self._turned_away:
+            self._turn_to(self._leader)
         self._completed += len(rows)
         self._unrecorded = self._now - self._sent_at[found]
         if self._running:
@@ -123,28 +136,55 @@ class Clients:
     def _on_redirect(self, sender: Address, message: Redirect) -> None:
         if not 0 <= message.leader < self._hosts:
             raise RemoteProtocolError(f"no replica {message.leader} to be redirected to")
-        if not self._follows_leader:
+        if not self._follows_leader or sender.number != self._leader:
             return
-        rows = _clients(self._outstanding & (self._hosts_asked == sender.number))
-        self._hosts_asked[self._hosts_asked == sender.number] = message.leader
-        self._try_again(rows)
+        if message.leader == self._leader:  # It leads, and has dropped what it had in hand.
+            self._turn_to(message.leader)
+        elif self._avoided_until.get(message.leader, self._now) <= self._now:
+            self._avoided_until[self._leader] = self._retry_at
+            self._turn_to(message.leader)
+        else:
+            self._turned_away = True
 
     def on_timer(self, name: str, now: float) -> None:
         """Have clients that have waited too long try the next host."""
         assert name == RETRY, name
         self._now = now
         late = _clients(self._outstanding & (now - self._tried_at >= self._timeout_s))
-        if len(late):
-            # Whoever follows the leader and was not late asked the same host: all move together.
-            moving = slice(None) if self._follows_leader else late
-            self._hosts_asked[moving] = (self._hosts_asked[moving] + 1) % self._hosts
+        if self._follows_leader:
+            self._look_for_leader(is_late=len(late) > 0)
+        elif len(late):
+            self._hosts_asked[late] = (self._hosts_asked[late] + 1) % self._hosts
             self._try_again(late)
-        self._out.set_timer(RETRY, now + self._timeout_s / 4)
+        self._set_timer()
+
+    def _look_for_leader(self, *, is_late: bool) -> None:
+        if self._turned_away and self._now - self._turned_at < self._timeout_s:
+            self._try_again(_clients(self._outstanding)[:1])
+        elif self._turned_away or is_late:
+            if not self._turned_away:  # But silent: avoided until somebody else may lead.
+                self._avoided_until[self._leader] = self._now + 2 * self._timeout_s
+            self._turn_to((self._leader + 1) % self._hosts)
+
+    @property
+    def _leader(self) -> int:
+        """The host that all clients ask: where they follow the leader they move together."""
+        return int(self._hosts_asked[0])
+
+    def _turn_to(self, host: int) -> None:
+        self._turned_away = False
+        self._turned_at = self._now
+        self._hosts_asked[:] = host
+        self._try_again(_clients(self._outstanding))
 
     def _try_again(self, rows: U32s) -> None:
         self.retried += len(rows)
         self._tried_at[rows] = self._now
         self._send(rows)
+
+    def _set_timer(self) -> None:
+        self._retry_at = self._now + self._timeout_s / 4
+        self._out.set_timer(RETRY, self._retry_at)
 
     def drain(self) -> Sequence[Effect]:
         """Send the next request of every client that is ready or, once sent, note latencies."""

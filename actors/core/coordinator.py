@@ -36,6 +36,7 @@ class Coordinator:
         self._batcher = Batcher(
             config.dissemination_batch_bytes_max, config.dissemination_batch_delay_ms / 1e3
         )
+        self._clients = config.clients
         self._replicas = tuple(Address("replica", i) for i in range(config.replicas))
         self._holders = config.stable_holders
         self._window = config.dissemination_window
@@ -61,6 +62,7 @@ class Coordinator:
         elif sender != self._replicas[self._me]:
             raise RemoteProtocolError(f"{sender} sends {type(message).__name__} to a coordinator")
         elif type(message) is Executed:
+            Columns.check(message.replies, self._clients)
             self._ingress.answer(Columns.decode(message.replies))
         elif type(message) is Held:
             self._on_held(message)

@@ -36,6 +36,8 @@ FILE = "journal"
 NEW_FILE = "journal.new"
 """Not yet, or never, renamed over `FILE`."""
 
+NEEDS = "a journal needs a disk that works, has room and can be written to"
+
 RECORDS_PER_WRITE = 256
 """Of three parts each: one system call takes at least 1024 parts."""
 
@@ -107,7 +109,7 @@ class Journal:
             try:
                 (self._replace if is_rewrite else self._extend)(records)
             except Exception as error:
-                self._unusable = f"cannot store in {self._path}: {error}"
+                self._unusable = _reason(f"cannot store in {self._path}", error)
                 raise StorageError(self._unusable) from error
             self._syncs += 1
 
@@ -223,4 +225,8 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{what}: {error}") from error
+        raise StorageError(_reason(what, error)) from error
+
+
+def _reason(what: str, error: Exception) -> str:
+    return f"{what}: {error}" + (f"; {NEEDS}" if isinstance(error, OSError) else "")

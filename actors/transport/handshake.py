@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from actors.core.config import FLEETS_MAX
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, Role
 
@@ -16,6 +17,9 @@ VERSION = 1
 
 HELLO_BYTES_MAX = 1024
 
+ADDRESSES_PER_ROLE_MAX = FLEETS_MAX
+"""More replicas than fleets there never are; without a limit one peer could be any number."""
+
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A peer says who it is and proves that it belongs to this run."""
@@ -23,7 +27,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     version: int
     secret: bytes
     role: Role
-    number: Annotated[int, msgspec.Meta(ge=0)]
+    number: Annotated[int, msgspec.Meta(ge=0, lt=ADDRESSES_PER_ROLE_MAX)]
 
 
 _hello = msgspec.msgpack.Decoder(Hello)

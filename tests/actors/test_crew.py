@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from actors.core.ids import Address
 from actors.crew import Crew, Gone
@@ -87,6 +87,38 @@ def test_who_leaves_is_left_out_of_the_answers() -> None:
             await crew.answer(A, "f")
 
     run(test)
+
+
+IN_ITS_CREATION = """\
+The actor died because of an error raised in its creation task, ray::Replica.__init__() (pid=7)
+  File "actors/hosted.py", line 144, in restored
+    journal = Journal.open(Path(folder))
+{told}
+"""
+"""What Ray says of an actor whose constructor raises."""
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        (
+            "actors.storage.errors.StorageError: cannot open /x/journal: [Errno 28] No space left",
+            "StorageError: cannot open /x/journal: [Errno 28] No space left",
+        ),
+        (
+            "actors.core.errors.RestartError: /x: crash_model = crash_stop: use epoch or full",
+            "RestartError: /x: crash_model = crash_stop: use epoch or full",
+        ),
+    ],
+)
+def test_who_cannot_be_created_is_told_in_one_line_without_a_stack_trace(
+    told: str, line: str
+) -> None:
+    async def test(crew: Crew, one: Actor, other: Actor) -> None:
+        one.answers["listen"] = RayError(IN_ITS_CREATION.format(told=told))
+        await crew.ask([A, B], "listen", PATIENCE_S)
+
+    assert raised(test) == f"replica-0 died: {line}"
 
 
 def test_who_is_watched_and_dies_breaks_off_what_is_guarded() -> None:

@@ -4,13 +4,19 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
+from actors.core.errors import RestartError
 from actors.core.ids import Address
+from actors.core.journal import Started
 from actors.replica import Replica
+from actors.storage.errors import StorageError
+from actors.storage.journal import Journal
 from tests.actors.loopback import LOOPBACK, PATIENCE_S, SECRET, System
 
 LOAD_S = 0.15
@@ -279,3 +285,49 @@ def test_a_watch_says_in_one_line_what_stopped_a_node() -> None:
             loads.cancel()
 
     run(test)
+
+
+# --- Storage that does not do ---------------------------------------------------------------------
+
+BUILDERS = {
+    "replica": lambda folder, model: Replica(0, LoadConfig(crash_model=model), SECRET, str(folder)),
+    "coordinator": lambda folder, model: Coordinator(
+        0, LoadConfig(protocol="spaxos", crash_model=model), SECRET, str(folder)
+    ),
+}
+
+
+def stored(folder: Path, *records: bytes) -> None:
+    journal = Journal.open(folder)
+    for record in records:
+        journal.append(record)
+    journal.sync()
+    journal.close()
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_who_must_not_return_says_why_and_what_would_be_right(build, tmp_path: Path) -> None:
+    stored(tmp_path, msgspec.msgpack.encode(Started(1)))
+    with pytest.raises(RestartError) as refusal:
+        build(tmp_path, "crash_stop")
+    assert str(refusal.value) == (
+        f"{tmp_path}: crash_model = crash_stop: "
+        "who forgets its votes must not return; use epoch or full"
+    )
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_records_of_something_else_are_refused_and_the_folder_is_given_up(
+    build, tmp_path: Path
+) -> None:
+    stored(tmp_path, b"nonsense")
+    for _ in range(2):
+        with pytest.raises(RestartError, match=f"^{tmp_path}: .* makes no sense: [^\n]*$"):
+            build(tmp_path, "full")
+
+
+@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+def test_a_folder_that_cannot_be_made_is_told_with_its_path(build, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=f"^cannot open {tmp_path}/file/x/journal: [^\n]*$"):
+        build(tmp_path / "file" / "x", "full")

@@ -16,6 +16,8 @@ from actors.core.histogram import merge, percentile_s
 from actors.core.ids import Address, Role
 from actors.core.messages import Alive, Message, Redirect, Replies, Requests
 from actors.services.null import NullWorkload
+from actors.sim.network import Network
+from actors.sim.system import System
 from tests.actors.core.wired import columns, coordinator, replica, rows
 
 Sent = dict[Address, list[tuple[int, int]]]
@@ -264,8 +266,119 @@ def test_when_the_leader_falls_silent_all_clients_move_together() -> None:
     fleet.start()
     fleet.now += TIMEOUT_S / 2
     assert fleet.reply(replica(0), (0, 1)) == {replica(0): [(0, 2)]}
-    assert fleet.pass_time(TIMEOUT_S / 2) == {replica(1): [(c, 1) for c in range(1, 6)]}
+    assert fleet.pass_time(TIMEOUT_S / 2) == {replica(1): [(0, 2), *((c, 1) for c in range(1, 6))]}
+    assert fleet.pass_time(TIMEOUT_S * 0.75) == {}, "all have as long at the next host"
     assert fleet.reply(replica(0), (0, 2)) == {replica(1): [(0, 3)]}
+
+
+def test_no_redirect_leads_back_to_a_host_that_has_just_been_given_up_on() -> None:
+    """Whoever has not noticed yet that the leader is silent is asked again, and then knows more."""
+    fleet = Fleet("replica", clients=2)
+    fleet.start()
+    fleet.pass_time(TIMEOUT_S)
+    assert fleet.give(replica(1), Redirect(0)) == {}
+    assert fleet.pass_time(TIMEOUT_S / 4) == {replica(1): [(0, 1)]}, "one asks for all"
+    assert fleet.give(replica(1), Redirect(2)) == {replica(2): [(0, 1), (1, 1)]}
+
+
+def test_whoever_answers_the_one_that_asks_for_all_is_asked_by_all() -> None:
+    fleet = Fleet("replica", clients=3)
+    fleet.start()
+    fleet.pass_time(TIMEOUT_S)
+    fleet.give(replica(1), Redirect(0))
+    fleet.pass_time(TIMEOUT_S / 4)
+    assert fleet.reply(replica(1), (0, 1)) == {replica(1): [(1, 1), (2, 1), (0, 2)]}
+    assert fleet.pass_time(TIMEOUT_S * 0.9) == {}
+
+
+def test_a_host_that_was_given_up_on_is_asked_again_after_two_timeouts() -> None:
+    fleet = Fleet("replica", clients=1)
+    fleet.start()
+    fleet.pass_time(TIMEOUT_S)
+    fleet.give(replica(1), Redirect(2))
+    fleet.give(replica(2), Redirect(0))
+    fleet.now += TIMEOUT_S * 1.9
+    assert fleet.give(replica(2), Redirect(0)) == {}
+    fleet.now += TIMEOUT_S * 0.1
+    assert fleet.give(replica(2), Redirect(0)) == {replica(0): [(0, 1)]}
+
+
+def test_a_host_that_knows_no_leader_for_a_timeout_is_left_but_not_as_silent() -> None:
+    """It may lead by the time that another host points to it."""
+    fleet = Fleet("replica", clients=1)
+    fleet.start()
+    fleet.pass_time(TIMEOUT_S)
+    for _ in range(3):
+        assert fleet.give(replica(1), Redirect(0)) == {}
+        assert list(fleet.pass_time(TIMEOUT_S / 4)) == [replica(1)]
+    assert list(fleet.pass_time(TIMEOUT_S / 4)) == [replica(2)]
+    assert fleet.give(replica(2), Redirect(1)) == {replica(1): [(0, 1)]}
+
+
+def test_two_hosts_that_point_to_each_other_are_asked_once_per_retry_timer() -> None:
+    fleet = Fleet("replica", clients=1)
+    fleet.start()
+    assert fleet.give(replica(0), Redirect(1)) == {replica(1): [(0, 1)]}
+    assert fleet.give(replica(1), Redirect(0)) == {}
+    assert fleet.pass_time(TIMEOUT_S / 4) == {replica(1): [(0, 1)]}
+    assert fleet.give(replica(1), Redirect(0)) == {replica(0): [(0, 1)]}
+    assert fleet.give(replica(0), Redirect(1)) == {}
+
+
+def test_a_redirect_back_is_followed_at_once_if_the_host_has_answered_in_between() -> None:
+    """It has led, and then knows who leads after it."""
+    fleet = Fleet("replica", clients=1)
+    fleet.start()
+    fleet.give(replica(0), Redirect(1))
+    fleet.reply(replica(1), (0, 1))
+    assert fleet.give(replica(1), Redirect(0)) == {replica(0): [(0, 2)]}
+
+
+def test_a_late_reply_shows_that_a_host_that_was_given_up_on_is_up() -> None:
+    fleet = Fleet("replica", clients=2)
+    fleet.start()
+    fleet.pass_time(TIMEOUT_S)
+    assert fleet.reply(replica(0), (0, 1)) == {replica(1): [(0, 2)]}
+    assert fleet.give(replica(1), Redirect(0)) == {replica(0): [(0, 2), (1, 1)]}
+
+
+def test_a_new_leader_that_asks_for_requests_again_gets_them_at_once() -> None:
+    fleet = Fleet("replica", clients=1)
+    fleet.start()
+    fleet.give(replica(0), Redirect(1))
+    for _ in range(2):
+        assert fleet.give(replica(1), Redirect(1)) == {replica(1): [(0, 1)]}
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=30))
+def test_whatever_redirects_came_every_client_gets_on(bounces: list[tuple[int, int]]) -> None:
+    """However wrong the hosts were: from now on all but one are silent or point to that one."""
+    fleet = Fleet("replica")
+    fleet.start()
+    for number, (host, leader) in enumerate(bounces):
+        fleet.give(replica(host), Redirect(leader))
+        fleet.pass_time(TIMEOUT_S * (number % 3) / 8)
+    asked: set[int] = set()
+    for _ in range(4 * 4):  # A timeout for each host, and one more.
+        sent = fleet.pass_time(TIMEOUT_S / 4)
+        if replica(1) in sent:
+            sent |= fleet.give(replica(1), Redirect(2))
+        asked.update(client for client, _ in sent.get(replica(2), []))
+    assert asked == set(range(6))
+
+
+@pytest.mark.parametrize("client_timeout_ms", [400, 500])
+def test_a_crash_of_the_leader_costs_no_more_than_noticing_it_and_asking_again(
+    client_timeout_ms: int,
+) -> None:
+    """However few of the others know by the time that the clients give up on the leader."""
+    config = LoadConfig(clients=50, client_timeout_ms=client_timeout_ms, suspect_timeout_ms=500)
+    system = System(config, Network(delay_max_s=0.001))
+    system.world.run(1.0)
+    system.crash(0)
+    system.world.run(0.01)  # What was under way arrives.
+    noticing_s, asking_s = 0.75, client_timeout_ms / 4e3
+    assert system.run_until(system.completed + 1, noticing_s + asking_s)
 
 
 def test_who_is_spread_over_coordinators_follows_no_redirect() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from actors.storage import journal as journal_module
 from actors.storage.errors import StorageError
-from actors.storage.journal import FILE, NEW_FILE, RECORDS_PER_WRITE, Journal
+from actors.storage.journal import FILE, NEEDS, NEW_FILE, RECORDS_PER_WRITE, Journal
 
 PATIENCE_S = 30.0
 """How long a test waits for what must happen; reaching it is a failure."""
@@ -178,7 +178,7 @@ def test_a_refused_journal_is_not_in_use(folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match=r"cannot open .*file/journal: .*exists"):
+    with pytest.raises(StorageError, match=rf"cannot open .*file/journal: .*exists.*; {NEEDS}$"):
         Journal.open(tmp_path / "file")
     (tmp_path / "folder" / FILE).mkdir(parents=True)
     with pytest.raises(StorageError, match=r"cannot open .*folder/journal: .*directory"):
@@ -237,7 +237,7 @@ def test_on_a_full_disk_the_journal_fails_for_good_and_keeps_what_was_synced(
     store(folder, b"a" * 1000)
     with opened(folder) as journal:
         act(journal, b"b" * 5000)
-        full = f"^cannot store in {folder / FILE}: .*File too large$"
+        full = f"^cannot store in {folder / FILE}: .*File too large; {NEEDS}$"
         with disk_of(2000), pytest.raises(StorageError, match=full):
             journal.sync()
         fails_for_good(journal)
@@ -248,7 +248,7 @@ def test_on_a_full_disk_the_journal_fails_for_good_and_keeps_what_was_synced(
 
 
 def test_a_full_disk_is_told_at_opening_too(folder: Path) -> None:
-    with disk_of(5), pytest.raises(StorageError, match=r"cannot open .*File too large"):
+    with disk_of(5), pytest.raises(StorageError, match=rf"cannot open .*File too large; {NEEDS}$"):
         Journal.open(folder)
     assert survivors(folder) == []
 
@@ -275,7 +275,9 @@ def test_a_failed_sync_is_never_tried_again(folder: Path, monkeypatch: pytest.Mo
     with opened(folder) as journal:
         monkeypatch.setattr(os, "fdatasync", fdatasync)
         journal.append(b"a")
-        with pytest.raises(StorageError, match=r"cannot store in .*: .*Input/output error$"):
+        with pytest.raises(
+            StorageError, match=rf"cannot store in .*: .*Input/output error; {NEEDS}$"
+        ):
             journal.sync()
         fails_for_good(journal)
     assert len(syncs) == 1

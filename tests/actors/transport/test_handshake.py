@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.config import FLEETS_MAX
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, Role
 from actors.transport.handshake import VERSION, authenticate, introduce
@@ -23,6 +24,7 @@ WRONG_HELLOS = {
     "other version": [VERSION + 1, SECRET, "replica", 0],
     "unknown role": [VERSION, SECRET, "king", 0],
     "negative number": [VERSION, SECRET, "replica", -1],
+    "number of nobody": [VERSION, SECRET, "fleet", FLEETS_MAX],
     "one field more": [VERSION, SECRET, "replica", 0, 0],
     "one field less": [VERSION, SECRET, "replica"],
     "secret as text": [VERSION, SECRET.decode(), "replica", 0],

@@ -1,0 +1,43 @@
+"""A stage on a place that Ray knows nothing of."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from ray.exceptions import RayError
+
+from actors.core.config import LoadConfig
+from actors.core.ids import Address, ReplicaId
+from actors.errors import ClusterError
+from actors.stage import Stage
+from tests.actors.cast import Actor
+
+
+class Place:
+    """Has one node, whose keeper was found dead."""
+
+    def __init__(self, told: str) -> None:
+        self._told = told
+
+    def node_of(self, host: ReplicaId) -> str:
+        return "n1"
+
+    def create_keeper(self, node: str) -> Any:
+        return Actor(folder=RayError(self._told))
+
+
+def test_a_node_that_has_no_room_for_storage_is_told_in_one_line_without_a_stack_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = (
+        "The actor died because of an error raised in its creation task, ray::Keeper.__init__()\n"
+        '  File "actors/keeper.py", line 23, in __init__\n'
+        "actors.storage.errors.StorageError: cannot make a temporary folder: set TMPDIR"
+    )
+    stage = Stage(LoadConfig(crash_model="full"), "spread")
+    monkeypatch.setattr(stage, "_place", Place(told))
+    with pytest.raises(ClusterError) as refusal:
+        asyncio.run(stage.create([Address("replica", 0)]))
+    assert str(refusal.value) == (
+        "node n1 has no keeper: StorageError: cannot make a temporary folder: set TMPDIR"
+    )
