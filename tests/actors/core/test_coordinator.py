@@ -173,6 +173,7 @@ def test_a_crowded_coordinator_stops_reading_until_it_has_replied() -> None:
         (MY_REPLICA, Alive(0, 0, 0)),
         (MY_REPLICA, Held(ME.number, [1, 1])),
         (MY_REPLICA, Executed(b"garbage")),
+        (MY_REPLICA, executed((1 << 22, 1))),
         (FLEET, Requests(b"garbage")),
     ],
     ids=str,
