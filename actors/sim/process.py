@@ -17,7 +17,8 @@ Step = tuple[Callable[..., None], tuple[Any, ...]]
 Watch = Callable[[Sequence[Effect], bool], None]
 """Is told the effects of each drain of a node, none among them, and whether all is synced.
 
-Once more, without effects, when something has been synced.
+Without effects also when something has been synced, and when something happens that is drained
+later: until then what follows from it is not stored.
 """
 
 
@@ -32,6 +33,7 @@ class Process:
         "disk",
         "event_s",
         "held",
+        "is_drained",
         "is_paused",
         "life",
         "node",
@@ -57,6 +59,8 @@ class Process:
         self.held: deque[Step] | None = None
         """What waits for a node that is busy or paused."""
         self.is_paused = False
+        self.is_drained = True
+        """Whether all that has happened to the node has had its effects."""
         self._clock_s = 0.0
         self._offset_s = 0.0
         self._rate = 1.0
@@ -84,4 +88,5 @@ class Process:
         self.timers = {}
         self.held = None
         self.is_paused = False
+        self.is_drained = True
         self.disk.crash(rng)

@@ -187,6 +187,9 @@ class World:
         if self.network.joint_steps and self._chance(self.network.joint_steps):
             later = self.now + self.network.delay_max_s
             self._plan(later, receiver, self._drain, receiver)
+            receiver.is_drained = False
+            if receiver.watch is not None:
+                receiver.watch((), False)
         else:
             self._drain(receiver)
 
@@ -213,7 +216,7 @@ class World:
             self._send(process, send)
         if process.disk.holds_up:
             self._sync(process)
-        elif process.watch is not None:
+        elif process.watch is not None and process.is_drained:
             process.watch((), True)
 
     def _occupy(self, process: Process) -> None:
@@ -237,15 +240,16 @@ class World:
 
     def _drain(self, process: Process) -> None:
         node, watch, disk = process.node, process.watch, process.disk
+        process.is_drained = True
         try:
             while node is not None:
                 effects = node.drain()
-                if watch is not None:
+                for effect in effects:
+                    self._perform(process, effect)
+                if watch is not None:  # Not before: what it has just stored is not synced.
                     watch(effects, not disk.holds_up)
                 if not effects:
                     break
-                for effect in effects:
-                    self._perform(process, effect)
         except DiskFullError:
             self.note("disk full", process.address)
             self.crash(process.address)

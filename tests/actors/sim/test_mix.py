@@ -36,6 +36,18 @@ def test_a_leader_that_takes_a_snapshot_answers_what_it_has_passed_over() -> Non
     assert run(Case(1, "jpaxos", 3, "full")).problems == []
 
 
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *(1002379, 1008502, 1015494, 1020977, 1022223, 1028877),
+        *(1034689, 1042186, 1044480, 1058353, 1058920, 1059052),
+    ],
+)
+def test_what_a_crash_undoes_before_it_is_stored_was_never_decided(seed: int) -> None:
+    """The record had it as decided already, and a later decision looked like a second one."""
+    assert run(Case(seed, "jpaxos", 3, "all")).problems == []
+
+
 def test_equal_cases_run_equally() -> None:
     def events() -> list[Event]:
         seen: list[Event] = []

@@ -288,6 +288,32 @@ def test_a_message_leaves_when_the_record_before_it_is_synced() -> None:
     assert world.records(R0) == (b"a", b"b")
 
 
+def test_who_watches_learns_that_a_record_is_synced_and_not_before() -> None:
+    """Otherwise what a node decides and forgets in a crash would be held against it."""
+    told: list[tuple[int, bool]] = []
+    world = World(1, Network(**FIXED))
+    node = Recorder(to=[R1], records=[b"a"])
+    world.add(R0, node, lambda effects, is_synced: told.append((len(effects), is_synced)))
+    stored, nothing_more = told
+    assert stored[0] > 0
+    assert not stored[1]
+    assert nothing_more == (0, False)
+    world.run(1.0)
+    assert told[-1] == (0, True)
+
+
+def test_what_happened_to_a_node_and_was_not_drained_counts_as_not_synced() -> None:
+    told: list[bool] = []
+    world = World(1, Network(**FIXED, joint_steps=1.0))
+    world.add(R1, Recorder(), lambda _, is_synced: told.append(is_synced))
+    assert told == [True]
+    world.add(R0, Recorder(to=[R1]))
+    world.run(FIXED["delay_max_s"])
+    assert told == [True, False]
+    world.run(1.0)
+    assert told == [True, False, True]
+
+
 def test_what_waited_for_a_sync_is_not_sent_after_a_crash() -> None:
     world, receiver = synced_world(Recorder(to=[R1], records=[b"a"]))
     world.crash(R0)
