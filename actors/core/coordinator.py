@@ -109,11 +109,19 @@ class Coordinator:
         self._stable = max(self._stable, stable)
 
     def _retransmit(self) -> None:
-        """Send unstable batches again to the replicas that lack them."""
+        """Send unstable batches again to the replicas that lack them.
+
+        To this host's own in any case, which costs nothing: it may have come back, and know neither
+        of the batches nor that they are this coordinator's.
+        """
         self._retransmit_set = False
         for sequence, (sent_at, payload) in self._unstable.items():
             if self._now >= sent_at + self._retransmit_s:  # As the timer was set: floats round.
-                lacking = [r for r in self._replicas if self._held[r.number] < sequence]
+                lacking = [
+                    r
+                    for r in self._replicas
+                    if r.number == self._me or self._held[r.number] < sequence
+                ]
                 self._out.broadcast(lacking, payload)
                 self._unstable[sequence] = (self._now, payload)
         if self._unstable:

@@ -125,8 +125,9 @@ class Dissemination:
             raise RemoteProtocolError(f"{sender} sends a payload of origin {origin}")
         self.know_origin(origin)
         Columns.check(message.requests, self._clients)
-        if sender == self._coordinator:
-            self._coordinator_origin = max(self._coordinator_origin, origin)
+        if sender == self._coordinator and origin > self._coordinator_origin:
+            self._coordinator_origin = origin
+            self._tell_coordinator = True
         self._wait_with_ack(now)  # A repeated payload asks for a repeated ack.
         if (
             sequence <= self._held[self._me][origin]

@@ -201,13 +201,18 @@ class Ordering:
         """Do what is due once a drain: tell and write down what is decided, take part again."""
         if self.is_recovering:
             self._try_take_part(now)
+        elif self._paxos.is_abandoned:
+            self._paxos.promote(now)
         self._paxos.announce()
-        if self.log.undecided > self._concluded:
+        is_further = self.log.undecided > self._concluded
+        if is_further:
             self._concluded = self.log.undecided
-            self._journal.decide(self.log.undecided)
             self._election.calm_down()
         if self._journal.is_long:
+            # Not after a Decided: what is written before a snapshot does not lead up to that.
             self._write_checkpoint()
+        elif is_further:
+            self._journal.decide(self.log.undecided)
 
     def restore(self, records: Iterable[AnyRecord]) -> None:
         """Before the start: take over what a former life had written (`full`)."""
@@ -240,8 +245,6 @@ class Ordering:
             self._recovery.ask(now)
         else:
             self._election.start(now)
-            if self.leader == self._me and not self.leads:
-                self.suspect_leader(now)  # Led in its former life: nobody else would know.
 
     @property
     def is_recovering(self) -> bool:

@@ -95,6 +95,14 @@ class Paxos:
         return self._promises is not None
 
     @property
+    def is_abandoned(self) -> bool:
+        """Whether the view is this replica's own, and it neither leads nor is a candidate in it.
+
+        A former life of it has begun the view, and somebody remembers: nobody else would end it.
+        """
+        return self.leader == self._me and not self._leading and self._promises is None
+
+    @property
     def next_instance(self) -> Instance:
         """As leader: nothing was accepted from this instance on, in any view so far."""
         return self._next

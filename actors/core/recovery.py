@@ -96,12 +96,14 @@ class Recovery:
             self._out.set_timer(RECOVER, now + self._interval_s)
 
     def on_recovered(self, sender: ReplicaId, message: Recovered, now: float) -> None:
-        """Keep an answer: of one view the first, or the goal would move on for ever."""
+        """Keep an answer: of one view and life the first, or the goal would move on for ever."""
         if message.epoch != self._epoch or not self.is_under_way:
             return
         known = self._answers.get(sender)
         if known is None or message.view > known.message.view:
             self._answers[sender] = Answer(message, now)
+        elif message.epochs[sender] != known.message.epochs[sender]:
+            self._answers[sender] = Answer(message, now)  # It has come back, and holds less.
         else:
             known.heard_at = now
 

@@ -44,6 +44,7 @@ class SPaxosReplica(Above):
         self._repeated = 0  # Ids that were ordered again.
         self._claimed: defaultdict[int, Sequences] | None = None  # As leader: ordered or proposed.
         self._queue: deque[tuple[Instance, BatchId | None]] = deque()  # None ends an instance.
+        self._first_origin = 0  # Whose batches are looked at first, as leader.
         self._ids_max = max(1, config.batch_bytes_max // ID_BYTES)
         self._backlog_max = config.execution_backlog_max
         self._broadcasts = 0
@@ -149,11 +150,15 @@ class SPaxosReplica(Above):
             batches.append(batch)
         for batch in batches:
             claimed[batch.origin].add(batch.sequence)
+        if batches:
+            self._first_origin = (batches[-1].origin + 1) % len(self._dissemination.stable)
         return batches
 
     def _stable_unclaimed(self, claimed: defaultdict[int, Sequences]) -> Iterator[BatchId]:
-        for origin, stable in enumerate(self._dissemination.stable):
-            for sequence in claimed[origin].missing(stable):
+        """Yield them origin by origin, after the one that was last: none is to wait for ever."""
+        stable = self._dissemination.stable
+        for origin in (*range(self._first_origin, len(stable)), *range(self._first_origin)):
+            for sequence in claimed[origin].missing(stable[origin]):
                 yield BatchId(origin, sequence)
 
     # --- Executing ---

@@ -24,11 +24,13 @@ from actors.core.messages import (
     Accepted,
     Ack,
     CaughtUp,
+    Gone,
     Message,
     Payload,
     Prepare,
     PrepareOk,
     Propose,
+    Snapshot,
 )
 from actors.core.registry import PROTOCOLS
 from actors.core.spaxos import SPaxosReplica
@@ -295,6 +297,25 @@ def test_any_first_part_of_a_journal_is_one_to_go_on_from(protocol: str) -> None
 
 
 # --- Checkpoints --------------------------------------------------------------------------------
+
+
+def test_what_a_snapshot_passes_over_is_not_decided_by_what_was_written_before() -> None:
+    """A vote that was overruled would look decided, should a crash cut off the checkpoint."""
+    overruled, chosen = requests((0, 1)), requests((1, 1))
+    giver = started("jpaxos", 1, n=5)
+    giver.executor.execute(chosen)
+    giver.ordering.executed = 1
+    taken = giver.snapshot()
+    laggard = started("jpaxos", 2, n=5)
+    exchange(laggard, R0, Propose(0, 0, overruled, 0))
+    exchange(laggard, R1, Gone(1))
+    snapshot = Snapshot(taken.batches, taken.instance, 0, len(taken.state), taken.state)
+    laggard.on_message(R1, snapshot, 0.0)
+    effects: list[Effect] = []
+    while more := laggard.drain():
+        effects += more
+    written = [effect for effect in effects if isinstance(effect, Store | Rewrite)]
+    assert isinstance(written[0], Rewrite)
 
 
 def test_a_journal_is_long_beyond_its_limit_and_short_again_after_a_rewrite() -> None:

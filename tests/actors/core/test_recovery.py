@@ -93,8 +93,10 @@ class Asking:
         held: tuple[int, ...] = (),
         *,
         epoch: int = 2,
+        life: int = 1,
     ) -> None:
-        message = Recovered(epoch, view, following, list(held), [1, 1, 1, 1, 2])
+        epochs = [life if replica == sender else 1 for replica in range(4)]
+        message = Recovered(epoch, view, following, list(held), [*epochs, 2])
         self.recovery.on_recovered(sender, message, self.now)
 
 
@@ -143,6 +145,17 @@ def test_the_first_answer_of_a_view_stays() -> None:
         for sender in (0, 1, 2):
             asking.answer(sender, 0, following)
     assert asking.recovery.goal() == (0, 7, [])
+
+
+def test_what_one_held_who_has_forgotten_it_since_is_not_waited_for() -> None:
+    """Perhaps nobody holds it any more."""
+    asking = Asking()
+    asking.answer(0, 0, 7)
+    asking.answer(1, 0, 0, (0, 9, 0, 0, 0))
+    asking.answer(2, 0)
+    assert asking.recovery.goal() == (0, 7, [0, 9, 0, 0, 0])
+    asking.answer(1, 0, 0, (0, 4, 0, 0, 0), life=2)
+    assert asking.recovery.goal() == (0, 7, [0, 4, 0, 0, 0])
 
 
 def test_all_that_anyone_of_them_holds_has_to_be_held() -> None:

@@ -177,6 +177,19 @@ def test_a_value_holds_no_more_ids_than_fit() -> None:
     assert [len(value) for value in values] == [2, 2, 1]
 
 
+def test_hosts_take_turns_where_a_value_has_room_for_one_id() -> None:
+    """Otherwise a busy leader's own clients would be served, and nobody else's."""
+    nodes = SPaxosCluster(window=6, batch_bytes_max=1, dissemination_window=8)
+    nodes.crash(R0)
+    nodes.promote(1)
+    for client in range(3):
+        nodes.stabilise(1, (client, 1))
+        nodes.stabilise(2, (client + 10, 1))
+    nodes.deliver(Prepare)
+    nodes.deliver(PrepareOk)
+    assert [batch.origin for batch in nodes.proposed(R2)] == [1, 2, 1, 2, 1, 2]
+
+
 # --- Missing payloads ---------------------------------------------------------------------------
 
 
