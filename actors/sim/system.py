@@ -216,9 +216,15 @@ class System:
         return self._is_settled()
 
     def _is_settled(self) -> bool:
-        """Say whether nobody waits, and all have executed as much as those that take part."""
+        """Say whether nobody waits, no batch is unstable, and all have executed as much.
+
+        All: those that take part.
+        """
         fleets = [node for node in self.world.nodes.values() if isinstance(node, Clients)]
         if any(clients.outstanding for clients in fleets):
+            return False
+        coordinators = [n for a, n in self.world.nodes.items() if a.role == "coordinator"]
+        if any(node.gauges()["unstable_batches"] for node in coordinators):
             return False
         executed = {
             replica.executor.batches
