@@ -65,17 +65,26 @@ def explore(bundle: Sequence[Case]) -> Found:
 
 def smallest(case: Case) -> Case:
     """Return a case that fails like `case` with as few faults and requests as were found."""
-    faults = len(run(case).faults)
-    for fault in range(faults):
+    outcome = run(case)
+    for fault in range(len(outcome.faults)):
         fewer = case._replace(without=case.without | {fault})
-        if run(fewer).problems:
+        if _fails_alike(run(fewer), outcome):
             case = fewer
     while case.requests > 1:
         shorter = case._replace(requests=case.requests // 2)
-        if not run(shorter).problems:
+        if not _fails_alike(run(shorter), outcome):
             break
         case = shorter
     return case
+
+
+def _fails_alike(one: Outcome, other: Outcome) -> bool:
+    """Say whether a checker objects to both: another failure would be another case."""
+    return bool(_objectors(one) & _objectors(other))
+
+
+def _objectors(outcome: Outcome) -> set[str]:
+    return {problem.partition(":")[0] for problem in outcome.problems}
 
 
 def parse_seeds(text: str) -> range:
@@ -166,9 +175,15 @@ def _hunt(name: str) -> tuple[str, Catch | None]:
 
 
 def replay(case: Case, *, trace: bool) -> int:
-    """Run one case and say what came of it, with `trace` event by event, as small as it gets."""
+    """Run one case and say what came of it, with `trace` event by event, as small as it gets.
+
+    Raises InputError for faults left out that there are not.
+    """
     console = Console(highlight=False, soft_wrap=True)
     outcome = run(case)
+    if unknown := sorted(case.without - set(range(len(outcome.faults)))):
+        last = f"faults 0 to {len(outcome.faults) - 1}" if outcome.faults else "no faults"
+        raise InputError(f"--without {unknown[0]}: this case has {last}")
     if outcome.problems and trace:
         case = smallest(case)
         console.print(f"smallest that fails: {command(case)}")

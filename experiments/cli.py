@@ -151,6 +151,7 @@ def bench(  # noqa: PLR0917 # Options of a command are named by their users.
 
 @app.command()
 def check(  # noqa: PLR0917 # Options of a command are named by their users.
+    context: typer.Context,
     protocol: Annotated[
         list[str] | None, typer.Option(help="Only this protocol. Repeatable.")
     ] = None,
@@ -162,7 +163,8 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
         str,
         typer.Option(
             metavar="MIX",
-            help="What goes wrong: all, none, network, views, crash, epoch, full or slow.",
+            help="What goes wrong: all, none, network, views, crash, epoch, full, slow, plots, "
+            "plots-epoch or plots-full.",
         ),
     ] = "all",
     seed: Annotated[
@@ -189,21 +191,36 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     from actors.sim.mix import Case
     from experiments import check as checking
 
+    given = _given(context)
     if mutants:
+        _refuse(given - {"mutants", "address"}, "--mutants")
         raise typer.Exit(checking.hunt_mutants(address))
     protocols, sizes = protocol or list(PROTOCOLS), replicas or [3]
     checking.check_names(protocols, sizes, faults)
     if seed is None:
-        if trace or without or requests != Case(0, "").requests:
-            raise InputError("--trace, --without and --requests go with --seed")
+        if alone := sorted(given & {"trace", "without", "requests"}):
+            raise InputError(f"--{alone[0]} goes with --seed")
         code = checking.sweep(protocols, sizes, checking.parse_seeds(seeds), faults, address)
     else:
+        _refuse(given & {"seeds", "address"}, "--seed")
         if len(protocols) != 1 or len(sizes) != 1:
             raise InputError("--seed replays one case: name one --protocol, and one --replicas")
         left_out = checking.parse_without(without)
         case = Case(seed, protocols[0], sizes[0], faults, requests, left_out)
         code = checking.replay(case, trace=trace)
     raise typer.Exit(code)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """Return the names of the options that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def _refuse(options: set[str], beside: str) -> None:
+    """Raise InputError where there are options that mean nothing beside another."""
+    if options:
+        raise InputError(f"--{min(options)} means nothing beside {beside}")
 
 
 @app.command("list")

@@ -23,6 +23,7 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import INCARNATIONS_MAX, Address, BatchId, ReplicaId, host_of
 from actors.core.journal import Journal, Stored
 from actors.core.messages import Ack, Fetch, Held, Payload
+from actors.core.recovery import Epochs
 
 FETCH = "fetch"
 ACK = "ack"
@@ -40,7 +41,9 @@ def highest_stable(held: Sequence[int], holders: int) -> int:
 class Dissemination:
     """What one replica knows of payloads. Vectors are indexed by origin and grow as origins do."""
 
-    def __init__(self, me: ReplicaId, config: Config, journal: Journal, out: Outbox) -> None:
+    def __init__(
+        self, me: ReplicaId, config: Config, journal: Journal, epochs: Epochs, out: Outbox
+    ) -> None:
         replicas = config.replicas
         self.stable = [0] * replicas
         """Per origin, the highest sequence up to which all batches are stable."""
@@ -54,6 +57,7 @@ class Dissemination:
         self._holders = config.stable_holders
         self._kept_bytes_max = config.kept_bytes_max
         self._journal = journal
+        self._epochs = epochs
         self._out = out
         self._coordinator = Address("coordinator", me)
         self._coordinator_origin = me  # Of its present life.
@@ -235,7 +239,7 @@ class Dissemination:
     def _acknowledge(self) -> None:
         """Tell every other replica what is held here."""
         self._ack_since = None
-        self._out.broadcast(self._others, Ack(list(self._held[self._me]), self._journal.epoch))
+        self._out.broadcast(self._others, Ack(list(self._held[self._me]), self._epochs.vector()))
 
     def _report(self) -> None:
         """Tell this host's coordinator which replicas hold its batches."""

@@ -170,10 +170,13 @@ class Payload(Wire, frozen=True, tag=20):
 
 
 class Ack(Wire, frozen=True, tag=21):
-    """Replica, started `epoch` times, holds of each origin every batch up to `held[origin]`."""
+    """Replica holds of each origin every batch up to `held[origin]`.
+
+    `epochs`: how often each replica has started, as far as it knows (`epoch` only, else empty).
+    """
 
     held: list[int]
-    epoch: int
+    epochs: list[int]
 
 
 class Fetch(Wire, frozen=True, tag=22):

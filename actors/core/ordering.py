@@ -271,9 +271,10 @@ class Ordering:
         }
 
     def counts(self) -> dict[str, float]:
-        """Instances decided; snapshots given whole to others, and taken over from others."""
+        """Instances decided, views begun; snapshots given whole to others, taken over from them."""
         return {
             "instances_decided": self.log.undecided,
+            "views_begun": self._paxos.views_begun,
             "snapshots_given": self._snapshots.given,
             "snapshots_installed": self._installed,
         }

@@ -70,6 +70,8 @@ class Paxos:
         self._round_trip_s = 0.0
         self._retransmit_min_s = config.retransmit_timeout_ms / 1e3
         self._retransmit_set = False
+        self.views_begun = 0
+        """How often this replica has promoted itself."""
         self.is_deaf = False
         """Whether this leader hears from too few to get anything decided: it keeps silent then."""
 
@@ -135,6 +137,7 @@ class Paxos:
 
     def promote(self, now: float) -> None:
         """Start this replica's own next view."""
+        self.views_begun += 1
         view = self.view + 1
         self._enter(view + (self._me - view) % self._replicas)
         self._promises = {self._me: PrepareOk(self.view, self._log.undecided, [], [])}

@@ -49,12 +49,16 @@ class Epochs:
             self._restarted.add(replica)
         return epoch < self._numbers[replica]
 
-    def learn_all(self, sender: ReplicaId, epochs: list[int]) -> None:
-        """Take over what another replica knows; raises RemoteProtocolError for a wrong vector."""
+    def learn_all(self, sender: ReplicaId, epochs: list[int]) -> bool:
+        """Take over what another replica knows; return whether it speaks in its present life.
+
+        Raises RemoteProtocolError for a wrong vector.
+        """
         if len(epochs) != (len(self._numbers) if self._matter else 0):
             raise RemoteProtocolError(f"replica {sender} tells {len(epochs)} epochs")
         for replica, epoch in enumerate(epochs):
             self.learn(replica, epoch)
+        return not epochs or epochs[sender] == self._numbers[sender]
 
     def take_restarted(self) -> frozenset[ReplicaId]:
         """Return who is newly known to have started again."""

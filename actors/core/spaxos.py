@@ -39,7 +39,7 @@ class SPaxosReplica(Above):
         self._out = Outbox()
         journal = Journal(config, self._out, records)
         self.ordering = Ordering(me, config, journal, self._out, self, announce_at_once=True)
-        self._dissemination = Dissemination(me, config, journal, self._out)
+        self._dissemination = Dissemination(me, config, journal, self.ordering.epochs, self._out)
         self._ordered: defaultdict[int, Sequences] = defaultdict(Sequences)  # By origin.
         self._repeated = 0  # Ids that were ordered again.
         self._claimed: defaultdict[int, Sequences] | None = None  # As leader: ordered or proposed.
@@ -74,8 +74,9 @@ class SPaxosReplica(Above):
         if type(message) is Payload:
             self._dissemination.on_payload(sender, message, now)
         elif type(message) is Ack and sender.role == "replica":
-            if not self.ordering.epochs.learn(sender.number, message.epoch):
-                self._forget_restarted()
+            is_current = self.ordering.epochs.learn_all(sender.number, message.epochs)
+            self._forget_restarted()
+            if is_current:
                 self._dissemination.on_ack(sender.number, message, now)
         elif type(message) is Fetch and sender.role == "replica":
             if self._dissemination.on_fetch(sender.number, message):

@@ -256,7 +256,7 @@ SAFETY: tuple[Callable[[History], list[Violation]], ...] = (
 
 
 def liveness(
-    history: History, clients: Iterable[int], healed_at_s: float, bound_s: float, requests: int = 2
+    history: History, clients: Iterable[int], healed_at_s: float, bound_s: float, requests: int
 ) -> list[Violation]:
     """Each client has so many requests acknowledged within the bound once the faults have ended.
 

@@ -10,6 +10,7 @@ run. Unlike clocks, moments tell apart what happens at the same time, one becaus
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -363,7 +364,8 @@ class Recorder:
         self._decisions: list[Decision] = []
         # Only where coordinators disseminate payloads do values name batches.
         self._names_batches = PROTOCOLS[config.protocol].coordinator is not None
-        self._holders: dict[ReplicaId, _Holder] = {}
+        # Of each host, the last life that has taken part, and those since.
+        self._holders: defaultdict[ReplicaId, list[_Holder]] = defaultdict(list)
         self._proposed: set[BatchId] = set()
         self._proposals: list[Proposal] = []
 
@@ -388,6 +390,7 @@ class Recorder:
         service = self._services[host][-1] if self._services[host] else None
         life = self._life_of[host] = _Life(host, replica, service)
         self._lives.append(life)
+        self._holders[host].append(cast(_Holder, replica))
         return partial(self._observe, life)
 
     def _observe(self, life: _Life, effects: Sequence[Effect], is_synced: bool) -> None:
@@ -397,8 +400,8 @@ class Recorder:
         a crash, and nobody has heard of it: that counts once it is synced.
         """
         if not life.takes_part and not life.replica.is_recovering:
-            life.takes_part = True  # Until now, what its former life held counted.
-            self._holders[life.host] = cast(_Holder, life.replica)
+            life.takes_part = True  # Until now, what its former lives held counted.
+            self._holders[life.host] = [cast(_Holder, life.replica)]
         if effects and self._names_batches:
             for effect in effects:
                 if isinstance(effect, Send) and isinstance(effect.message, Propose):
@@ -418,9 +421,8 @@ class Recorder:
                 self._proposals.append(proposal)
 
     def _holds(self, host: ReplicaId, batch: BatchId) -> bool:
-        """Say whether a replica holds a batch or, until it takes part again, its last life did."""
-        present = cast(_Holder, self._life_of[host].replica)
-        return present.holds(batch) or self._holders.get(host, present).holds(batch)
+        """Say whether a replica holds a batch or, until it takes part again, a former life did."""
+        return any(holder.holds(batch) for holder in self._holders[host])
 
     def history(self, settled: Collection[ReplicaId] = ()) -> History:
         """Return what has happened so far.

@@ -11,25 +11,27 @@ smaller fault by fault.
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.config import CrashModel, LoadConfig
-from actors.core.ids import ReplicaId
 from actors.core.registry import PROTOCOLS
 from actors.sim import checkers
 from actors.sim.network import Network
+from actors.sim.schedule import FAULTS_S, Drawing, Schedule
 from actors.sim.system import System
 from actors.sim.trace import Log
 
-PATIENCE_S = 60.0
+BOUND_S = 10.0
+"""Once all is well everything must get on within so much virtual time: the longest seen is 2 s."""
+PROGRESS = 2
+"""Replies that each client must get then."""
 STEP_S = 0.02
 SOUND_DELAY_S = 0.001
 REQUESTS = 50
-FAULTS_S = 0.2
 
 MIXES = {
     "all": "all of the following, at random",
@@ -40,8 +42,15 @@ MIXES = {
     "epoch": "hosts crash and return without their votes (crash_model epoch)",
     "full": "hosts crash and return with their journals, all at once too (crash_model full)",
     "slow": "pauses, slow hosts, clocks that go wrong",
+    "plots": "faults that wait for a state and build on each other: views cut short, hosts crash",
+    "plots-epoch": "the same with hosts that return without their votes (crash_model epoch)",
+    "plots-full": "the same with hosts that return with their journals (crash_model full)",
 }
 """What may go wrong, by name."""
+
+_PLOTS = ("plots", "plots-epoch", "plots-full")
+_DRAWN = ("network", "views", "crash", "epoch", "full", "slow", "plots")
+"""What `all` draws from: plots came last, so seeds that failed before draw what they drew."""
 
 
 class Case(NamedTuple):
@@ -66,14 +75,6 @@ class Outcome(NamedTuple):
     coverage: Counter[str]
 
 
-class Fault(NamedTuple):
-    """A fault to come."""
-
-    at_s: float
-    words: str
-    act: Callable[[], None]
-
-
 def run(case: Case, log: Log | None = None) -> Outcome:
     """Run a case to its end and judge it."""
     return _Run(case, log).outcome()
@@ -84,20 +85,18 @@ class _Run:
         self._case = case
         # Protocol and size take part: seed 7 of jpaxos and of spaxos are different schedules.
         self._rng = random.Random(f"{case.seed} {case.protocol} {case.replicas} {case.mix}")  # noqa: S311 - reproducible by design.
-        mixes = [name for name in MIXES if name not in ("all", "none")]
-        self._mix = self._rng.choice(mixes) if case.mix == "all" else case.mix
+        self._mix = self._rng.choice(_DRAWN) if case.mix == "all" else case.mix
+        if case.mix == "all" and self._mix == "plots":
+            self._mix = self._rng.choice(_PLOTS)
         self._config = _config(case, self._mix, self._rng)
         network = _network(self._mix, self._rng)
-        self._loss = network.loss, network.duplication, network.reordering
         encoded = case.seed % 16 == 0
         self._system = System(self._config, network, log, recorded=True, encoded=encoded)
         self._world = self._system.world
         self._hosts = range(case.replicas)
-        self._faults = list(self._draw_faults())
-        for number, fault in enumerate(self._faults):
-            if number not in case.without:
-                self._world.at(fault.at_s, fault.act)
-        self._views = self._fetched = self._installed = self._repeated = 0
+        self._drawing = Drawing(self._system, self._mix, self._rng)
+        self._schedule = Schedule(self._world, self._drawing.faults)
+        self._schedule.begin(case.without)
 
     # --- Running ---
 
@@ -108,47 +107,53 @@ class _Run:
             where = traceback.extract_tb(error.__traceback__)[-1]
             line = f"{where.name} at {where.filename.rsplit('/', 1)[-1]}:{where.lineno}"
             problems = [f"error: {type(error).__name__}: {error} (in {line})"]
-        return Outcome(problems, [fault.words for fault in self._faults], self._coverage())
+        return Outcome(problems, [fault.words for fault in self._schedule.faults], self._coverage())
 
     def _problems(self) -> Iterator[str]:
         self._world.run(FAULTS_S)
-        while self._system.completed < self._case.requests / 2 and self._world.now < 2 * FAULTS_S:
+        while self._is_under_way() and self._world.now < 2 * FAULTS_S:
             self._world.run(STEP_S)
         self._heal()
-        if not self._everybody_gets_on():
-            yield "liveness: a client gets nowhere though all is well again"
+        healed_at_s = self._world.now
+        self._wait_for_progress()
         if not self._everybody_is_back():
             yield f"liveness: somebody does not come back: {self._unsettled()}"
-        if not self._system.settle(PATIENCE_S):
+        if not self._system.settle(BOUND_S):
             yield f"liveness: it does not settle: {self._unsettled()}"
         settled = [h for h, r in self._system.replicas.items() if not r.is_recovering]
         history = self._system.recorder.history(settled)
+        clients = range(self._config.clients)
+        yield from map(str, checkers.liveness(history, clients, healed_at_s, BOUND_S, PROGRESS))
         yield from map(str, checkers.check_all(history))
         if (verdict := self._system.verdict()) != "ok":
             yield f"verdict: {verdict}"
 
+    def _is_under_way(self) -> bool:
+        half = self._case.requests / 2
+        return self._schedule.has_plots_left or self._system.completed < half
+
     def _heal(self) -> None:
+        self._schedule.end()
         self._world.network.heal()
         self._world.network.delay_max_s = SOUND_DELAY_S
         self._world.note("heal")
         for host in self._hosts:
             self._system.resume(host)
             self._system.slow_down(host, 0.0)
-            if self._config.crash_model != "crash_stop":
+            if self._system.may_return(host):
                 self._system.restart(host)
 
-    def _everybody_gets_on(self) -> bool:
-        """Wait until each client has had one more reply, and all together their number."""
-        goals, end = self._acknowledged() + 1, self._world.now + PATIENCE_S
+    def _wait_for_progress(self) -> None:
+        """Wait until each client has had its replies, and all together their number."""
+        goals, end = self._acknowledged() + PROGRESS, self._world.now + BOUND_S
         while self._world.now < end:
             done = self._acknowledged()
             if (done >= goals).all() and done.sum() >= self._case.requests:
-                return True
+                return
             self._world.run(STEP_S)
-        return False
 
     def _everybody_is_back(self) -> bool:
-        end = self._world.now + PATIENCE_S
+        end = self._world.now + BOUND_S
         while any(r.is_recovering for r in self._system.replicas.values()):
             if self._world.now >= end:
                 return False
@@ -163,131 +168,34 @@ class _Run:
         waiting = sum(clients.outstanding for clients in self._system.clients)
         executed = {h: r.executor.batches for h, r in self._system.replicas.items()}
         recovering = [h for h, r in self._system.replicas.items() if r.is_recovering]
-        return f"{waiting} requests wait, batches executed {executed}, recovering {recovering}"
+        unstable = {str(a): batches for a, batches in self._system.unstable_batches().items()}
+        return (
+            f"{waiting} requests wait, batches executed {executed}, "
+            f"recovering {recovering}, unstable {unstable}"
+        )
 
     def _coverage(self) -> Counter[str]:
         found: Counter[str] = Counter(requests=self._system.completed)
         for replica in self._system.replicas.values():
             counts = replica.counts()
             found["snapshots installed"] += int(counts["snapshots_installed"])
-            found["payloads fetched"] += int(counts.get("payloads_fetched", 0))
+            found["payloads asked for"] += int(counts.get("payloads_fetched", 0))
+            found["views begun"] += int(counts["views_begun"])
             found["ids ordered again"] += int(counts.get("ids_repeated", 0))
-        views = [replica.ordering.view for replica in self._system.replicas.values()]
-        found["views changed"] = max(views, default=0)
-        found["restarts"] = self._restarts
+        found["restarts"] = self._drawing.restarts
+        found["plots ended"] = self._schedule.plots_ended
         found["requests retried"] = int(
             sum(clients.counts()["retried"] for clients in self._system.clients)
         )
         return found
 
-    # --- Drawing faults ---
 
-    _restarts = 0
-
-    def _draw_faults(self) -> Iterator[Fault]:
-        draws: dict[str, Callable[[], Iterator[Fault]]] = {
-            "none": lambda: iter(()),
-            "network": lambda: self._some(2, 6, (self._cut, self._cut, self._slow, self._suspect)),
-            "views": lambda: self._some(4, 12, (self._suspect, self._suspect, self._cut)),
-            "crash": self._crashes,
-            "epoch": self._returns,
-            "full": self._returns,
-            "slow": lambda: self._some(2, 6, (self._pause, self._busy, self._clock, self._suspect)),
-        }
-        yield from draws[self._mix]()
-
-    def _some(
-        self, least: int, most: int, kinds: tuple[Callable[[], Iterator[Fault]], ...]
-    ) -> Iterator[Fault]:
-        for _ in range(self._rng.randint(least, most)):
-            yield from self._rng.choice(kinds)()
-
-    def _time(self) -> float:
-        return self._rng.uniform(0.0, FAULTS_S)
-
-    def _host(self) -> ReplicaId:
-        return self._rng.choice(self._hosts)
-
-    def _cut(self) -> Iterator[Fault]:
-        """Divide the hosts in two, or cut one link, for a while; clients reach all."""
-        at_s, host, one_way = self._time(), self._host(), self._rng.random() < 0.4
-        other = self._rng.choice([None, *(h for h in self._hosts if h != host)])
-        words = f"cut host {host} from {'all' if other is None else f'host {other}'}"
-        words += " one-way" if one_way else ""
-        yield Fault(at_s, words, lambda: self._system.cut(host, other, one_way=one_way))
-        until_s = at_s + self._rng.uniform(0.01, FAULTS_S / 2)
-        yield Fault(until_s, "heal all cuts", self._system.reconnect)
-
-    def _slow(self) -> Iterator[Fault]:
-        host, by_s = self._host(), self._rng.choice((0.005, 0.03, 0.1))
-        words = f"slow host {host} by {by_s * 1e3:g} ms"
-        yield Fault(self._time(), words, lambda: self._system.slow(host, None, by_s))
-
-    def _suspect(self) -> Iterator[Fault]:
-        host = self._host()
-        yield Fault(self._time(), f"suspect replica {host}", lambda: self._system.suspect(host))
-
-    def _crashes(self) -> Iterator[Fault]:
-        """Crash up to f hosts for good, amid suspicions."""
-        number = self._rng.randint(1, self._case.replicas - self._config.majority)
-        for host in self._rng.sample(self._hosts, number):
-            yield Fault(self._time(), f"crash host {host}", lambda h=host: self._system.crash(h))  # type: ignore[misc] # mypy infers no type for a lambda with a default.
-        yield from self._some(0, 4, (self._suspect, self._cut))
-
-    def _returns(self) -> Iterator[Fault]:
-        """Crash hosts that come back; under `full` perhaps all of them at once."""
-        if self._mix == "full" and self._rng.random() < 0.4:
-            at_s = self._time()
-            yield Fault(at_s, "crash all hosts", self._system.crash_all)
-            for host in self._hosts:
-                yield self._restart(host, at_s)
-        for _ in range(self._rng.randint(1, 4)):
-            at_s, host = self._time(), self._host()
-            part = self._rng.choice(self._system.nodes_of(host))
-            who = host if self._rng.random() < 0.7 else part
-            yield Fault(at_s, f"crash {_named(who)}", lambda w=who: self._crash(w))  # type: ignore[misc] # mypy infers no type for a lambda with a default.
-            yield self._restart(host, at_s)
-        yield from self._some(0, 5, (self._suspect, self._suspect, self._cut))
-
-    def _crash(self, who: object) -> None:
-        """Crash it, unless more hosts would be down or returning than the model stands."""
-        down = [host for host in self._hosts if not self._system.is_back(host)]
-        if self._mix == "full" or len(down) < self._case.replicas - self._config.majority:
-            self._system.crash(who)  # type: ignore[arg-type] # A host or an address, as drawn.
-
-    def _restart(self, host: ReplicaId, after_s: float) -> Fault:
-        at_s = after_s + self._rng.uniform(0.0, FAULTS_S / 2)
-
-        def act() -> None:
-            if not self._system.is_back(host):
-                self._restarts += 1
-                self._system.restart(host)
-
-        return Fault(at_s, f"restart host {host}", act)
-
-    def _pause(self) -> Iterator[Fault]:
-        at_s, host = self._time(), self._host()
-        yield Fault(at_s, f"pause host {host}", lambda: self._system.pause(host))
-        until_s = at_s + self._rng.uniform(0.005, FAULTS_S / 2)
-        yield Fault(until_s, f"resume host {host}", lambda: self._system.resume(host))
-
-    def _busy(self) -> Iterator[Fault]:
-        host, event_s = self._host(), self._rng.choice((0.0002, 0.001))
-        words = f"host {host} takes {event_s * 1e3:g} ms for each event"
-        yield Fault(self._time(), words, lambda: self._system.slow_down(host, event_s))
-
-    def _clock(self) -> Iterator[Fault]:
-        host, rate = self._host(), self._rng.choice((0.8, 0.95, 1.05, 1.25))
-        ahead_s = self._rng.choice((0.0, 0.0, 1.0))
-        words = f"clock of host {host} goes at {rate:g}, {ahead_s:g} s ahead"
-        yield Fault(self._time(), words, lambda: self._system.set_clock(host, rate, ahead_s))
-
-
-def _named(who: object) -> str:
-    return f"host {who}" if isinstance(who, int) else str(who)
-
-
-_CRASH_MODELS: dict[str, CrashModel] = {"epoch": "epoch", "full": "full"}
+_CRASH_MODELS: dict[str, CrashModel] = {
+    "epoch": "epoch",
+    "full": "full",
+    "plots-epoch": "epoch",
+    "plots-full": "full",
+}
 
 
 def _config(case: Case, mix: str, rng: random.Random) -> LoadConfig:

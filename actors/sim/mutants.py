@@ -7,16 +7,16 @@ likeliest to show it, always in the same order, until one fails.
 
 import itertools
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from actors.core.batch_ids import Sequences, decode_ids
+from actors.core.batch_ids import decode_ids
 from actors.core.columns import Columns
 from actors.core.config import Config
 from actors.core.coordinator import Coordinator
 from actors.core.dissemination import Dissemination, highest_stable
+from actors.core.effects import Effect, Send
 from actors.core.executor import Executor
 from actors.core.ids import Instance, ReplicaId, View, origin_of
 from actors.core.journal import AnyRecord, Journal, Vote
@@ -28,6 +28,8 @@ from actors.core.quorum import Votes
 from actors.core.recovery import Epochs, Recovery
 from actors.core.spaxos import SPaxosReplica
 from actors.sim.mix import Case, run
+from actors.sim.process import Process
+from actors.sim.world import World
 
 SEEDS_MAX = 20_000
 HUNT_S = 60.0
@@ -62,7 +64,6 @@ class Mutant(NamedTuple):
     what: str
     """What is wrong, in words for a table."""
     swaps: tuple[Swap, ...]
-    """The bug and, where that alone would seldom matter, what allowed behaviour provokes it."""
     mixes: tuple[str, ...]
     protocols: tuple[str, ...] = ("jpaxos",)
     replicas: tuple[int, ...] = (3, 5)
@@ -96,17 +97,18 @@ class Catch(NamedTuple):
 
 
 def hunt(mutant: Mutant, seeds_max: int = SEEDS_MAX, seconds: float = HUNT_S) -> Catch | None:
-    """Run cases with the bug until one fails; return None where all is well in spite of it.
+    """Run cases with the bug until one fails that is fine without it; None where none does.
 
     `seconds`: of wall time; the case under way when they are over is still judged.
     """
     end_s = time.monotonic() + seconds
-    with mutant.patched():
-        for seeds, case in enumerate(itertools.islice(cases(mutant), seeds_max), 1):
-            if problems := run(case).problems:
-                return Catch(case, problems[0], seeds)
-            if time.monotonic() >= end_s:
-                break
+    for seeds, case in enumerate(itertools.islice(cases(mutant), seeds_max), 1):
+        with mutant.patched():
+            problems = run(case).problems
+        if problems and not run(case).problems:
+            return Catch(case, problems[0], seeds)
+        if time.monotonic() >= end_s:
+            break
     return None
 
 
@@ -188,16 +190,6 @@ def _erase_accepted_on_accept(self: Paxos, sender: ReplicaId, message: Accept, n
         entry.accepted_view = -1
         entry.value = b""
     _on_accept(self, sender, message, now)
-
-
-def _propose_to_one_at_first(self: Paxos, instance: Instance, value: bytes, now: float) -> None:
-    """Send to one follower; the others get it with the retransmission, as if it had been lost."""
-    everybody = self._others
-    self._others = everybody[:1]
-    try:
-        _propose(self, instance, value, now)
-    finally:
-        self._others = everybody
 
 
 def _move_accepted_up(self: Paxos, sender: ReplicaId, message: Accept, now: float) -> None:
@@ -309,6 +301,21 @@ def _goal_without_leader(self: Recovery) -> tuple[View, Instance, list[int]] | N
     return max(answer.message.view for answer in self._answers.values()), 0, []
 
 
+def _count_every_promise(_self: Paxos, _replica: ReplicaId, _promise: PrepareOk) -> bool:
+    return False
+
+
+def _hold_enough(_self: SPaxosReplica, _held: list[int]) -> bool:
+    return True
+
+
+def _perform_at_once(self: World, process: Process, effect: Effect) -> None:
+    if isinstance(effect, Send):
+        self._send(process, effect)
+    else:
+        _perform(self, process, effect)
+
+
 def _start_with_same_origin(
     self: Coordinator, me: ReplicaId, config: Config, records: Sequence[bytes] = ()
 ) -> None:
@@ -351,7 +358,15 @@ def _acknowledge_what_others_hold(self: Dissemination) -> None:
     """Acknowledge whatever is known of, though it has yet to be fetched."""
     self._ack_since = None
     known = [max(held) for held in zip(*self._held, strict=True)]
-    self._out.broadcast(self._others, Ack(known, self._journal.epoch))
+    self._out.broadcast(self._others, Ack(known, self._epochs.vector()))
+
+
+def _forget_nothing(_self: Dissemination, _replica: ReplicaId) -> None:
+    pass
+
+
+def _learn_of_sender_alone(self: Epochs, sender: ReplicaId, epochs: list[int]) -> bool:
+    return not (epochs and self.learn(sender, epochs[sender]))
 
 
 def _order_repeated_ids(self: SPaxosReplica) -> bool:
@@ -367,12 +382,6 @@ def _order_repeated_ids(self: SPaxosReplica) -> bool:
     return decided
 
 
-def _claim_ordered_alone(self: SPaxosReplica) -> defaultdict[int, Sequences]:
-    """Claim nothing that is proposed anew, so that ids are ordered again: that is allowed."""
-    ordered = {origin: sequences.copy() for origin, sequences in self._ordered.items()}
-    return defaultdict(Sequences, ordered)
-
-
 # What the faulty methods above fall back on.
 _on_propose = Paxos.on_propose
 _on_accept = Paxos.on_accept
@@ -385,6 +394,7 @@ _restore = Ordering.restore
 _restore_executor = Executor.restore
 _init_recovery = Recovery.__init__
 _init_coordinator = Coordinator.__init__
+_perform = World._perform
 
 
 MUTANTS = (
@@ -392,152 +402,164 @@ MUTANTS = (
         "quorum-short",
         "one vote fewer than a majority decides",
         (Swap(Entry, "is_chosen", _is_chosen_by_one_less),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "vote-for-another-value",
         "votes of a higher view decide the value accepted in a lower one",
         (Swap(Entry, "is_chosen", _is_chosen_whatever_was_accepted),),
-        ("views", "network"),
+        ("views", "network", "plots"),
         replicas=(5,),
     ),
     Mutant(
         "vote-counted-twice",
         "a repeated vote counts as one more",
         (Swap(Votes, "add", _count_every_vote),),
-        ("views",),
+        ("plots", "views"),
         replicas=(5,),
     ),
     Mutant(
         "stale-accept",
         "an Accept of a lower view counts in the present one",
         (Swap(Paxos, "on_accept", _count_stale_accept),),
-        ("views",),
+        ("plots", "views"),
         replicas=(5,),
     ),
     Mutant(
         "accept-in-lower-view",
         "a replica accepts what the leader of a view proposes that it has left",
         (Swap(Paxos, "on_propose", _accept_in_lower_view),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "accepted-erased",
         "an Accept that overtakes its Propose erases the value accepted before",
-        (
-            Swap(Paxos, "on_accept", _erase_accepted_on_accept),
-            Swap(Paxos, "_propose", _propose_to_one_at_first),
-        ),
-        ("views",),
+        (Swap(Paxos, "on_accept", _erase_accepted_on_accept),),
+        ("plots",),
         replicas=(5,),
     ),
     Mutant(
         "accepted-moved-up",
         "an Accept that overtakes its Propose gives the value accepted before its own view",
         (Swap(Paxos, "on_accept", _move_accepted_up),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "accepted-forgotten",
         "a replica that enters a higher view forgets what it has accepted",
         (Swap(Paxos, "_enter", _forget_accepted_on_enter),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "decided-when-proposed",
         "the leader executes and answers what it has only proposed",
         (Swap(Paxos, "_propose", _decide_what_is_proposed),),
-        ("views", "network"),
+        ("views", "network", "plots"),
         BOTH,
     ),
     Mutant(
         "executed-when-accepted",
         "every replica executes what it has only accepted",
         (Swap(Log, "take_decided", _take_accepted),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "learnt-from-any-view",
         "a replica takes what it accepted in an old view for what is decided",
         (Swap(Paxos, "learn_decided_below", _learn_from_any_view),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "promise-broken",
         "a replica goes back to a lower view where its candidate asks",
         (Swap(Paxos, "on_prepare", _promise_lower_view),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "promises-ignored",
         "a new leader proposes again only what it has accepted itself",
         (Swap(Paxos, "_learnt", _learn_own_alone),),
-        ("views", "network"),
+        ("views", "network", "plots"),
         BOTH,
     ),
     Mutant(
         "lowest-view-learnt",
         "a new leader takes the value of the lowest view, not the highest",
         (Swap(Paxos, "_learnt", _learn_of_lowest_view),),
-        ("views", "network"),
+        ("views", "network", "plots"),
         replicas=(5, 3),
     ),
     Mutant(
         "last-instance-lost",
         "a new leader overlooks the last instance that was accepted",
         (Swap(Paxos, "_learnt", _learn_but_the_last),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "gap-left",
         "a new leader opens instances beyond a gap and does not fill it",
         (Swap(Paxos, "_propose", _leave_gap),),
-        ("views",),
+        ("views", "plots"),
         replicas=(3,),
     ),
     Mutant(
         "lead-without-catch-up",
         "a new leader begins though its promises know of decisions that it lacks",
         (Swap(Paxos, "try_lead", _lead_without_catching_up),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "votes-not-replayed",
         "a replica that returns does not read its votes (full)",
         (Swap(Ordering, "restore", _restore_without_votes),),
-        ("full",),
+        ("full", "plots-full"),
     ),
     Mutant(
         "votes-not-written",
         "a replica votes without writing it down (full)",
         (Swap(Journal, "vote", _write_nothing),),
-        ("full",),
+        ("full", "plots-full"),
     ),
     Mutant(
         "recovery-skipped",
         "a replica that has forgotten its votes takes part at once (epoch)",
         (Swap(Recovery, "__init__", _return_at_once),),
-        ("epoch",),
+        ("epoch", "plots-epoch"),
         BOTH,
     ),
     Mutant(
         "recovered-too-early",
         "a replica takes part before it has what the leader had opened (epoch)",
         (Swap(Recovery, "goal", _goal_without_leader),),
-        ("epoch",),
+        ("plots-epoch", "epoch"),
         replicas=(3,),
+    ),
+    Mutant(
+        "promise-of-former-life",
+        "a candidate counts a promise whose maker has forgotten it in a crash (epoch)",
+        (Swap(Paxos, "_is_forgotten", _count_every_promise),),
+        ("plots-epoch",),
+        ("spaxos",),
+        replicas=(5,),
+    ),
+    Mutant(
+        "payloads-not-recovered",
+        "a replica takes part before it holds again what it has held (epoch)",
+        (Swap(SPaxosReplica, "holds_all", _hold_enough),),
+        ("plots-epoch",),
+        ("spaxos",),
     ),
     Mutant(
         "stale-promise",
         "a candidate counts a promise made to its former candidacy",
         (Swap(Paxos, "on_prepare_ok", _count_stale_promise),),
-        ("views", "network"),
+        ("views", "network", "plots"),
     ),
     Mutant(
         "dedup-dropped",
         "a request that is ordered twice is executed twice",
         (Swap(Executor, "execute", _execute_all),),
-        ("views", "network"),
+        ("views", "network", "plots"),
         BOTH,
     ),
     Mutant(
@@ -565,7 +587,7 @@ MUTANTS = (
         "acknowledged-before-durable",
         "a replica acknowledges a payload that a crash loses (full)",
         (Swap(Journal, "payload", _write_nothing),),
-        ("full",),
+        ("full", "plots-full"),
         ("spaxos",),
     ),
     Mutant(
@@ -576,13 +598,33 @@ MUTANTS = (
         ("spaxos",),
     ),
     Mutant(
+        "former-holder-counted",
+        "a batch counts as held by a replica that has lost it in a crash (epoch)",
+        (Swap(Dissemination, "forget_holder", _forget_nothing),),
+        ("plots-epoch",),
+        ("spaxos",),
+        replicas=(5,),
+    ),
+    Mutant(
+        "restarts-not-passed-on",
+        "a replica learns of a restart from nobody but who has started again (epoch)",
+        (Swap(Epochs, "learn_all", _learn_of_sender_alone),),
+        ("plots-epoch",),
+        ("spaxos",),
+        replicas=(5,),
+    ),
+    Mutant(
+        "sent-before-synced",
+        "what a replica sends does not wait for its disk (full)",
+        (Swap(World, "_perform", _perform_at_once),),
+        ("full", "plots-full"),
+        BOTH,
+    ),
+    Mutant(
         "id-executed-twice",
         "a batch whose id is ordered twice is executed twice",
-        (
-            Swap(SPaxosReplica, "_order", _order_repeated_ids),
-            Swap(SPaxosReplica, "_claim_known", _claim_ordered_alone),
-        ),
-        ("views", "network"),
+        (Swap(SPaxosReplica, "_order", _order_repeated_ids),),
+        ("views", "network", "plots"),
         ("spaxos",),
     ),
 )

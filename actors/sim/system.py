@@ -123,6 +123,12 @@ class System:
                 self._check_restart(address)
                 self._add(address)
 
+    def may_return(self, who: ReplicaId | Address) -> bool:
+        """Say whether a host or a node may start again once it is down."""
+        return self.config.crash_model != "crash_stop" and not any(
+            map(self.world.has_full_disk, self._addresses(who))
+        )
+
     def _check_restart(self, address: Address) -> None:
         if address.role == "fleet":
             raise RestartError(
@@ -223,8 +229,7 @@ class System:
         fleets = [node for node in self.world.nodes.values() if isinstance(node, Clients)]
         if any(clients.outstanding for clients in fleets):
             return False
-        coordinators = [n for a, n in self.world.nodes.items() if a.role == "coordinator"]
-        if any(node.gauges()["unstable_batches"] for node in coordinators):
+        if any(self.unstable_batches().values()):
             return False
         executed = {
             replica.executor.batches
@@ -232,6 +237,14 @@ class System:
             if not replica.is_recovering
         }
         return len(executed) == 1
+
+    def unstable_batches(self) -> dict[Address, int]:
+        """Return how many batches each coordinator keeps sending, where its replica can report."""
+        return {
+            address: int(node.gauges()["unstable_batches"])
+            for address, node in self.world.nodes.items()
+            if address.role == "coordinator" and address.number in self.replicas
+        }
 
     def verdict(self) -> str:
         """Return "ok", or what broke."""

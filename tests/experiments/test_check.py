@@ -54,6 +54,15 @@ def test_a_failing_case_is_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None
     assert smallest.requests == 12
 
 
+def test_a_case_is_not_made_smaller_into_another_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(case: Case) -> Outcome:
+        objector = "liveness" if case.without else "agreement"
+        return Outcome([f"{objector}: broken"], ["a", "b"], Counter())
+
+    monkeypatch.setattr(check, "run", broken)
+    assert check.smallest(Case(1, "jpaxos", 3, "all", 1)).without == frozenset()
+
+
 def test_what_is_found_is_told_with_the_command_that_replays_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +88,26 @@ def test_a_seed_is_replayed_with_its_faults() -> None:
     assert result.exit_code == 0, result.output
     assert "suspect replica" in result.output
     assert "ok: no checker objects" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("--mutants --seed 3", "--seed means nothing beside --mutants"),
+        ("--mutants --replicas 5", "--replicas means nothing beside --mutants"),
+        ("--protocol jpaxos --seed 3 --seeds 1..3", "--seeds means nothing beside --seed"),
+        ("--trace", "--trace goes with --seed"),
+        (
+            "--protocol jpaxos --faults none --seed 3 --without 99",
+            "--without 99: this case has no faults",
+        ),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(options: str, line: str) -> None:
+    from experiments.cli import app
+
+    result = CliRunner().invoke(app, ["check", *options.split()])
+    assert (result.exit_code, result.stderr.strip()) == (2, f"paxoscope: {line}")
 
 
 def test_a_mutant_that_survives_is_told(

@@ -17,6 +17,7 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import INCARNATIONS_MAX, Address, BatchId
 from actors.core.journal import Journal
 from actors.core.messages import Ack, Fetch, Held, Message, Payload
+from actors.core.recovery import Epochs
 from tests.actors.core.wired import FLEET, coordinator, replica, requests
 
 CLIENTS = 10
@@ -32,9 +33,9 @@ class One:
         self.now = 0.0
         self.timers: dict[str, float] = {}
         self.out = Outbox()
-        self.dissemination = Dissemination(
-            ME if n > 1 else 0, config, Journal(config, self.out, ()), self.out
-        )
+        me = ME if n > 1 else 0
+        journal, epochs = Journal(config, self.out, ()), Epochs(me, config, 1)
+        self.dissemination = Dissemination(me, config, journal, epochs, self.out)
 
     def payload(self, origin: int, *sequences: int) -> list[tuple[Address, Message]]:
         """Let payloads arrive; return what is sent."""
@@ -44,7 +45,7 @@ class One:
         return self.flush()
 
     def ack(self, sender: int, *held: int) -> list[tuple[Address, Message]]:
-        self.dissemination.on_ack(sender, Ack(list(held), 1), self.now)
+        self.dissemination.on_ack(sender, Ack(list(held), []), self.now)
         return self.flush()
 
     def flush(self, *, ride: bool = True) -> list[tuple[Address, Message]]:
@@ -86,7 +87,7 @@ def fetches(sent: list[tuple[Address, Message]]) -> list[tuple[int, int, list[in
 
 
 def test_a_payload_is_acknowledged_to_every_other_replica() -> None:
-    assert One(5).payload(0, 1) == [(replica(i), Ack([1, 0, 0, 0, 0], 1)) for i in (0, 2, 3, 4)]
+    assert One(5).payload(0, 1) == [(replica(i), Ack([1, 0, 0, 0, 0], [])) for i in (0, 2, 3, 4)]
 
 
 def test_acks_are_cumulative_and_stop_before_a_gap() -> None:
@@ -352,7 +353,7 @@ def test_a_payload_that_no_correct_peer_sends_is_refused(sender: Address, messag
 @pytest.mark.parametrize("held", [[], [1], [1] * (3 * INCARNATIONS_MAX + 1)])
 def test_a_vector_of_an_impossible_length_is_refused(held: list[int]) -> None:
     with pytest.raises(RemoteProtocolError):
-        One().dissemination.on_ack(0, Ack(held, 1), 0.0)
+        One().dissemination.on_ack(0, Ack(held, []), 0.0)
 
 
 @pytest.mark.parametrize("origin", [-1, 3 * INCARNATIONS_MAX])

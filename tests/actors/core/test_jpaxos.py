@@ -182,7 +182,7 @@ def test_reply_frames_hold_no_more_rows_than_a_frame_may(rows_max: int, frames: 
         (R1, Requests(requests((0, 1)))),
         (FLEET, Accept(0, 0)),
         (coordinator(0), Payload(0, 1, requests((0, 1)))),
-        (R1, Ack([0, 0, 0], 1)),
+        (R1, Ack([0, 0, 0], [])),
         (R1, Held(1, [0, 0, 0])),
         (FLEET, Requests(b"garbage")),
         (FLEET, Requests(requests((100, 1)))),

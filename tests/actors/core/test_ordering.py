@@ -23,7 +23,7 @@ def test_it_is_idle_where_nothing_is_known_that_is_not_decided() -> None:
 def test_it_handles_the_messages_of_ordering_alone() -> None:
     ordering = OrderingCluster(Config()).replicas[0].ordering
     assert all(map(ordering.handles, [Propose(0, 0, b"", 0), Accept(0, 0), Alive(0, 0, 0)]))
-    assert not any(map(ordering.handles, [Ack([], 1), Redirect(0), Requests(requests((0, 1)))]))
+    assert not any(map(ordering.handles, [Ack([], []), Redirect(0), Requests(requests((0, 1)))]))
 
 
 @pytest.mark.parametrize("sender", [FLEET, coordinator(1), R0])

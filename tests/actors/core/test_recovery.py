@@ -416,19 +416,31 @@ def test_who_has_forgotten_a_payload_holds_it_no_more() -> None:
     nodes.deliver(Payload, to=R2)
     nodes.deliver(Ack, to=R0)
     nodes.give(R2, R0, Recover(2))
-    nodes.give(R3, R0, Ack([0, 1, 0, 0, 0], 1))
+    nodes.give(R3, R0, Ack([0, 1, 0, 0, 0], [1, 1, 1, 1, 1]))
     assert nodes.on_wire(Propose) == [], "two of five"
-    nodes.give(R4, R0, Ack([0, 1, 0, 0, 0], 1))
+    nodes.give(R4, R0, Ack([0, 1, 0, 0, 0], [1, 1, 1, 1, 1]))
+    assert nodes.on_wire(Propose)
+
+
+def test_who_acknowledges_a_payload_passes_on_who_may_have_forgotten_it() -> None:
+    """Otherwise who has lost it counts as a holder with those who got it after its return."""
+    nodes = system("spaxos", replicas=5)
+    held = [0, 1, 0, 0, 0]
+    nodes.give(R1, R0, Ack(held, [1, 1, 1, 1, 1]))
+    nodes.give(R2, R0, Ack(held, [1, 1, 1, 1, 1]))
+    nodes.give(R3, R0, Ack(held, [1, 1, 2, 1, 1]))
+    assert nodes.on_wire(Propose) == [], "held by two of five"
+    nodes.give(R2, R0, Ack(held, [1, 1, 2, 1, 1]))
     assert nodes.on_wire(Propose)
 
 
 def test_an_ack_of_an_earlier_life_counts_for_nothing() -> None:
     nodes = system("spaxos", replicas=5)
     nodes.give(R2, R0, Recover(2))
-    for sender, epoch in ((R1, 1), (R2, 1), (R3, 1)):
-        nodes.give(sender, R0, Ack([0, 1, 0, 0, 0], epoch))
+    for sender in (R1, R2, R3):
+        nodes.give(sender, R0, Ack([0, 1, 0, 0, 0], [1, 1, 1, 1, 1]))
     assert nodes.on_wire(Propose) == []
-    nodes.give(R2, R0, Ack([0, 1, 0, 0, 0], 2))
+    nodes.give(R2, R0, Ack([0, 1, 0, 0, 0], [1, 1, 2, 1, 1]))
     assert nodes.on_wire(Propose)
 
 

@@ -367,8 +367,8 @@ def test_a_violation_is_one_line_that_names_request_instance_and_replicas() -> N
 
 def test_liveness_names_the_clients_that_get_nowhere_after_the_faults() -> None:
     history = good()
-    assert liveness(history, range(2), healed_at_s=3.0, bound_s=10.0) == []
-    stuck = liveness(history, range(3), healed_at_s=6.0, bound_s=4.5)
+    assert liveness(history, range(2), healed_at_s=3.0, bound_s=10.0, requests=2) == []
+    stuck = liveness(history, range(3), healed_at_s=6.0, bound_s=4.5, requests=2)
     assert [str(violation).split(", not 2")[0] for violation in stuck] == [
         "liveness: client 0 has 1 requests acknowledged",
         "liveness: client 1 has 1 requests acknowledged",

@@ -9,6 +9,10 @@ from actors.sim.mix import MIXES, Case, run
 from actors.sim.trace import Event
 
 SEEDS = 60
+COVERED = (
+    *("views begun", "plots ended", "restarts"),
+    *("snapshots installed", "payloads asked for"),
+)
 
 
 @pytest.mark.parametrize("mix", [mix for mix in MIXES if mix != "all"])
@@ -69,8 +73,13 @@ def test_what_is_left_out_of_a_schedule_does_not_happen() -> None:
 def test_faults_happen() -> None:
     """Otherwise all of the above would say nothing."""
     found = sum((run(Case(seed, "spaxos", 3, "all")).coverage for seed in range(40)), start=_none())
-    for what in ("views changed", "restarts", "snapshots installed", "payloads fetched"):
+    for what in COVERED:
         assert found[what] > 0, what
+
+
+def test_plots_have_ids_ordered_again() -> None:
+    runs = (run(Case(seed, "spaxos", 3, "plots")) for seed in range(SEEDS))
+    assert sum(outcome.coverage["ids ordered again"] for outcome in runs) > 0
 
 
 def _none() -> Counter[str]:
