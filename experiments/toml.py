@@ -78,10 +78,18 @@ def _lines(table: Mapping[str, Any]) -> list[str]:
 def write_value(value: Any) -> str:
     """Write a value as TOML; dates and tables, which no suite holds, as Python shows them."""
     if isinstance(value, str):
-        # TOML takes JSON's strings, but wants the one control character escaped that JSON does not.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        # TOML takes JSON's strings, but wants more escaped.
+        return "".join(map(_printable, json.dumps(value, ensure_ascii=False)))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(write_value, value))}]"
     return str(value)
+
+
+def _printable(character: str) -> str:
+    """Escape what TOML does not allow, or what would end a line of a message."""
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"

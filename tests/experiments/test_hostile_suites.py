@@ -109,6 +109,7 @@ def test_a_shipped_suite_that_was_edited_at_random(path: Path, content: bytes) -
 
 @settings(deadline=None, max_examples=300)
 @given(TABLES, TABLES | VALUES, TABLES | VALUES)
+@example({}, {}, "\x85")
 def test_values_of_any_type_anywhere(path: Path, top: dict, base: object, axes: object) -> None:
     document = {"base": base, "axes": axes} | top
     lines = (f"{written(key)} = {written(value)}" for key, value in document.items())
