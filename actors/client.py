@@ -31,13 +31,18 @@ class ClientFleet(Hosted):
         """Load the system for `load_s` seconds; return whether every request was answered then."""
         await self.begin()
         await self.start()
-        await asyncio.sleep(load_s)
+        await asyncio.sleep(load_s * self._config.dilation)
         self._clients.stop()
-        return await self._host.until(lambda: not self._clients.outstanding, self._drain_timeout_s)
+        timeout_s = self._drain_timeout_s * self._config.dilation
+        return await self._host.until(lambda: not self._clients.outstanding, timeout_s)
 
     async def latencies(self) -> LatencyTable:
         """Return latencies and completions in bins since `run`."""
         return self._clients.record.table()
+
+    async def services(self) -> LatencyTable:
+        """Return the same as latencies since requests were sent, where that differs."""
+        return self._clients.service_record.table()
 
     async def acknowledged(self) -> U32s:
         """Return how many requests of each client were answered."""

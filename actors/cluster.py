@@ -7,7 +7,7 @@ ends them should the driver die; a cluster that is left by an error or by Ctrl-C
 import asyncio
 import math
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,22 +21,13 @@ from actors.core.ids import Address
 from actors.core.verdict import Evidence, verdict
 from actors.errors import ClusterError
 from actors.faults import Timeline
-from actors.injector import EventRow, Injector
+from actors.injector import Injector
+from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
 from actors.place import Placement
 from actors.stage import CALL_TIMEOUT_S, Stage
 
 SETTLE_TIMEOUT_S = 10.0
-
-
-class Measurements(NamedTuple):
-    """What the actors of a run measured, by their addresses."""
-
-    meters: Sequence[tuple[Address, MeterTable]]
-    """One for each life of an actor, in order."""
-    latencies: dict[Address, LatencyTable]
-    safety: str
-    events: Sequence[EventRow] = ()
 
 
 class Cluster:
@@ -48,6 +39,7 @@ class Cluster:
         self._crew = self._stage.crew
         self._meters: list[tuple[Address, MeterTable]] = []
         self._latencies: dict[Address, LatencyTable] = {}
+        self._services: dict[Address, LatencyTable] = {}
         self._events: list[EventRow] = []
 
     def __enter__(self) -> Self:
@@ -95,7 +87,8 @@ class Cluster:
         await self._settle()
 
     async def _load(self, load_s: float) -> None:
-        timeout_s = load_s + drain_timeout_s(self._config) + CALL_TIMEOUT_S
+        run_s = load_s + drain_timeout_s(self._config)
+        timeout_s = run_s * self._config.dilation + CALL_TIMEOUT_S
         answered = await self._crew.ask(self._crew.of("fleet"), "run", timeout_s, load_s)
         for fleet, all_answered in answered.items():
             if not all_answered:
@@ -120,8 +113,9 @@ class Cluster:
         replicas = self._crew.of("replica")
         batches = await self._crew.ask(replicas, "executed_batches", CALL_TIMEOUT_S)
         most = max(batches.values(), default=0)
-        timeout_s = SETTLE_TIMEOUT_S + CALL_TIMEOUT_S
-        settled = await self._crew.ask(replicas, "wait_executed", timeout_s, most, SETTLE_TIMEOUT_S)
+        settle_s = SETTLE_TIMEOUT_S * self._config.dilation
+        timeout_s = settle_s + CALL_TIMEOUT_S
+        settled = await self._crew.ask(replicas, "wait_executed", timeout_s, most, settle_s)
         for replica, in_time in settled.items():
             if not in_time:
                 raise ClusterError(
@@ -138,7 +132,8 @@ class Cluster:
         acknowledged = await self._crew.ask(fleets, "acknowledged", CALL_TIMEOUT_S)
         said = self._acknowledged(acknowledged, list(evidence.values()))
         safety = verdict(list(evidence.values()), said)
-        return Measurements(self._meters, self._latencies, safety, sorted(self._events))
+        events = sorted(self._events)
+        return Measurements(self._meters, self._latencies, self._services, safety, events)
 
     async def _collect(self, addresses: Collection[Address]) -> None:
         """Keep what actors have measured."""
@@ -146,6 +141,8 @@ class Cluster:
         fleets = [address for address in addresses if address.role == "fleet"]
         self._meters += meters.items()
         self._latencies |= await self._crew.ask(fleets, "latencies", CALL_TIMEOUT_S)
+        if self._config.arrival_rate_rps:
+            self._services |= await self._crew.ask(fleets, "services", CALL_TIMEOUT_S)
 
     def _acknowledged(
         self, by_fleet: dict[Address, NDArray[np.uint32]], evidence: Sequence[Evidence]

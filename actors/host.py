@@ -9,10 +9,10 @@ what the node stored before them is durable (`storage.group_commit`).
 import asyncio
 import logging
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from actors.clock import Clock, MachineClock, Timer
 from actors.core.effects import Effect, Node, Send, SetTimer, Throttle
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, is_host_local
@@ -33,7 +33,7 @@ class Host:
     """One node on its event loop, with its meter and its transport.
 
     `journal` is where the node stores; it is closed when the host stops. A node without one must
-    not store.
+    not store. All times are those of `clock`, unless given the machine's.
     """
 
     def __init__(
@@ -42,6 +42,9 @@ class Host:
         node: Node,
         connect: Callable[[Receiver], Transport],
         journal: Journal | None = None,
+        *,
+        clock: Clock | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.me = me
         self.transport = connect(self)
@@ -53,21 +56,26 @@ class Host:
             GroupCommit(journal, self._release, self._fail) if journal is not None else None
         )
         self._loop = asyncio.get_running_loop()
-        self._meter = Meter(BIN_S)
+        self._clock = clock or MachineClock()
+        self._meter = meter or Meter(BIN_S)
         self._began_at: float | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._sample_at = 0.0
+        self._sampled_late_s = 0.0
+        self._samples = 0
+        self._timers: dict[str, Timer] = {}
         self._awaited: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     # --- Life ---
 
     def start(self) -> None:
         """Start the node."""
-        self._node.start(time.monotonic())
+        self._node.start(self._clock.now())
         self._drain()
 
     def begin(self, ago_s: float = 0.0) -> None:
         """Begin to sample: the time of the run counts from now, or from so long ago."""
-        self._began_at = time.monotonic() - ago_s
+        self._sample_at = self._clock.now()
+        self._began_at = self._sample_at - ago_s
         self._sample()
 
     def stop(self) -> None:
@@ -84,7 +92,7 @@ class Host:
         if self.failed.done():
             return
         try:
-            act(time.monotonic())
+            act(self._clock.now())
         except Exception as error:
             self._fail(error)
         self._drain()
@@ -117,7 +125,7 @@ class Host:
         """Step the node with each message; raises RemoteProtocolError where `sender` is wrong."""
         if self.failed.done():
             return
-        now = time.monotonic()
+        now = self._clock.now()
         local = is_host_local(self.me, sender)
         try:
             for message, size in zip(messages, sizes, strict=True):
@@ -195,8 +203,7 @@ class Host:
     def _set_timer(self, timer: SetTimer) -> None:
         if timer.name in self._timers:
             self._timers[timer.name].cancel()
-        delay_s = max(0.0, timer.at - time.monotonic())
-        self._timers[timer.name] = self._loop.call_later(delay_s, self._expire, timer.name)
+        self._timers[timer.name] = self._clock.call_at(timer.at, self._expire, timer.name)
 
     def _expire(self, name: str) -> None:
         del self._timers[name]
@@ -206,7 +213,10 @@ class Host:
         assert self._began_at is not None
         if self.failed.done():
             return
-        time_s = time.monotonic() - self._began_at
+        now = self._clock.now()
+        time_s = now - self._began_at
+        self._sampled_late_s += max(0.0, now - self._sample_at)
+        self._samples += 1
         try:
             gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
             self._meter.sample(time_s, gauges, self._counts())
@@ -214,11 +224,13 @@ class Host:
             self._fail(error)
         # Timers may fire a little early: aim at the edge after the one that was meant.
         edge_s = (math.floor((time_s + TIMER_ERROR_S) / BIN_S) + 1) * BIN_S
-        self._loop.call_later(edge_s - time_s, self._sample)
+        self._sample_at = self._began_at + edge_s
+        self._clock.call_at(self._sample_at, self._sample)
 
     def _counts(self) -> dict[str, float]:
         stored = self._journal.counts() if self._journal else {}
-        return {**self._node.counts(), **self.transport.counts(), **stored}
+        late = {"samples": self._samples, "sampled_late_s": self._sampled_late_s}
+        return {**self._node.counts(), **self.transport.counts(), **stored, **late}
 
     def _fail(self, error: Exception) -> None:
         _log.error("%s stops", self.me, exc_info=error)

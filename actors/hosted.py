@@ -9,12 +9,14 @@ import gc
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import ray
 import ray.util
 
+from actors.clock import MachineClock
 from actors.core.config import Config
 from actors.core.effects import Node
 from actors.core.errors import RestartError
@@ -22,8 +24,11 @@ from actors.core.ids import Address
 from actors.host import Host
 from actors.links import Links
 from actors.metering import MeterTable
+from actors.model.budget import Budget, cells_needed
+from actors.model.cells import SharedCells
+from actors.model.limited import Limited
 from actors.storage.journal import Journal
-from actors.transport.base import Endpoint, Receiver
+from actors.transport.base import Endpoint, Receiver, Transport
 from actors.transport.tcp import TcpTransport
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -61,10 +66,44 @@ class Hosted:
         self._secret = secret
         self._journal = journal
 
-    async def listen(self, ip: str | None = None) -> Endpoint:
-        """Listen at `ip`, by default this Ray node's, on a free port; return where."""
-        self._host = Host(self._me, self._hosted, self._connect, self._journal)
+    async def listen(self, ip: str | None = None, budgets: str | None = None) -> Endpoint:
+        """Listen at `ip`, by default this Ray node's, on a free port; return where.
+
+        A host with limits shares its budget with the others of it in a file of the folder
+        `budgets`.
+        """
+        self._pin()
+        self._clock = MachineClock(self._config.dilation)
+        is_limited = self._config.is_limited and self._me.role != "fleet"
+        connect = partial(self._connect_limited, budgets) if is_limited else self._connect
+        self._host = Host(self._me, self._hosted, connect, self._journal, clock=self._clock)
         return await self._host.transport.listen(ip or ray.util.get_node_ip_address())
+
+    def _pin(self) -> None:
+        """Keep the thread that does all the work to the cores of this host, if it has its own."""
+        count = self._config.cores_per_host
+        if count and self._me.role != "fleet":
+            machine, first = sorted(os.sched_getaffinity(0)), self._me.number * count
+            mine = {machine[core % len(machine)] for core in range(first, first + count)}
+            os.sched_setaffinity(0, mine)
+
+    def _connect_limited(self, budgets: str | None, receiver: Receiver) -> Transport:
+        assert budgets is not None, "a host with limits has its budget somewhere"
+        path = Path(budgets) / f"host-{self._me.number}.budget"
+        budget = Budget(self._config, SharedCells(path, cells_needed(self._config)))
+        return Limited(
+            self._me,
+            self._config,
+            budget,
+            self._clock,
+            receiver,
+            connect=self._connect,
+            executed=self._executed_requests,
+        )
+
+    def _executed_requests(self) -> int:
+        """Return how many requests this node has executed."""
+        return 0
 
     def _connect(self, receiver: Receiver) -> Links:
         tcp = TcpTransport(
@@ -74,7 +113,7 @@ class Hosted:
             frame_bytes_max=self._config.frame_bytes_max,
             queue_bytes_max=self._config.queue_bytes_max,
         )
-        self._links = Links(tcp, self._config.queue_bytes_max)
+        self._links = Links(tcp, self._config.queue_bytes_max, self._clock)
         return self._links
 
     async def connect(

@@ -28,10 +28,8 @@ from actors.faults import (
     Target,
     Timeline,
 )
+from actors.measurements import EventRow
 from actors.stage import CALL_TIMEOUT_S, Stage
-
-EventRow = tuple[float, str, str, str]
-"""When it took effect, in seconds since the load began; what happened; to whom; details."""
 
 Link = tuple[ReplicaId, ReplicaId]
 """From a host to another."""

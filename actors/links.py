@@ -4,23 +4,25 @@ Only what is sent is touched: a link that is cut both ways is cut at both of its
 is touched, whatever is asked of this transport is asked of the real one directly.
 """
 
-import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
+from actors.clock import Clock
 from actors.core.ids import Address
+from actors.due_queue import DueQueue
 from actors.transport.base import Transport
 
 
 class Links:
     """A transport with faulty links; `queue_bytes_max` bounds what may be on its way to a peer."""
 
-    def __init__(self, transport: Transport, queue_bytes_max: int) -> None:
+    def __init__(self, transport: Transport, queue_bytes_max: int, clock: Clock) -> None:
         self.listen, self.close = transport.listen, transport.close
         self.dial, self.wait_connected = transport.dial, transport.wait_connected
         self.send, self.throttle = transport.send, transport.throttle
         self._transport = transport
         self._queue_bytes_max = queue_bytes_max
+        self._clock = clock
         self._cut: set[Address] = set()
         self._slow: dict[Address, _Lane] = {}
         self._messages_cut = 0
@@ -33,7 +35,9 @@ class Links:
     def slow(self, peers: Iterable[Address], delay_ms: float) -> None:
         """Delay what is sent to `peers` from now on, in order, in place of an earlier delay."""
         for peer in peers:
-            lane = self._slow.setdefault(peer, _Lane(peer, self._transport.send))
+            lane = self._slow.get(peer)
+            if lane is None:
+                lane = self._slow[peer] = _Lane(self._clock, partial(self._arrive, peer))
             lane.delay_s = delay_ms / 1e3
         self.send = self._send
 
@@ -59,40 +63,16 @@ class Links:
             return False
         if lane is None:
             return self._transport.send(to, encoded, apart=apart)
-        lane.put(encoded, apart)
+        due_at = self._clock.now() + lane.delay_s
+        lane.put(due_at, (encoded, apart), sum(map(len, encoded)))
         return True
 
+    def _arrive(self, to: Address, sent: tuple[Sequence[bytes], bool]) -> None:
+        encoded, apart = sent
+        self._transport.send(to, encoded, apart=apart)
 
-class _Lane:
+
+class _Lane(DueQueue[tuple[Sequence[bytes], bool]]):
     """What is on its way to one peer, in order."""
 
-    def __init__(self, to: Address, send: Callable[..., bool]) -> None:
-        self.delay_s = 0.0
-        self.bytes = 0
-        self._to = to
-        self._send = send
-        self._loop = asyncio.get_running_loop()
-        self._queue: deque[tuple[float, Sequence[bytes], bool]] = deque()
-
-    def put(self, encoded: Sequence[bytes], apart: bool) -> None:
-        due_at = self._loop.time() + self.delay_s
-        if not self._queue:
-            self._loop.call_at(due_at, self._arrive)
-        self._queue.append((due_at, encoded, apart))
-        self.bytes += sum(map(len, encoded))
-
-    def empty(self) -> None:
-        """Have all of it arrive now."""
-        while self._queue:
-            self._send_first()
-
-    def _arrive(self) -> None:
-        while self._queue and self._queue[0][0] <= self._loop.time():
-            self._send_first()
-        if self._queue:
-            self._loop.call_at(self._queue[0][0], self._arrive)
-
-    def _send_first(self) -> None:
-        _, encoded, apart = self._queue.popleft()
-        self.bytes -= sum(map(len, encoded))
-        self._send(self._to, encoded, apart=apart)
+    delay_s = 0.0

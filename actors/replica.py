@@ -22,6 +22,9 @@ class Replica(Hosted):
         self._number = host
         super().__init__(Address("replica", host), self._node, config, secret, journal)
 
+    def _executed_requests(self) -> int:
+        return self._node.executor.requests
+
     async def suspect_leader(self) -> None:
         """Start this replica's own next view, unless it takes no part yet."""
         if not self._node.is_recovering:

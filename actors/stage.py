@@ -76,10 +76,17 @@ class Stage:
         for address, folder in folders.items():
             actor = self._place.create(address, self._config, self._secret, *folder)
             self.crew.join(address, actor)
-        self._endpoints |= await self.crew.ask(addresses, "listen", START_TIMEOUT_S)
+        await asyncio.gather(*map(self._listen, addresses))
         self._processes |= await self.crew.ask(addresses, "process", CALL_TIMEOUT_S)
         for address in self._there(addresses):
             self.crew.watch(address)
+
+    async def _listen(self, address: Address) -> None:
+        """Have an actor listen; hosts with limits share their budgets in a folder of their node."""
+        budgets = None
+        if self._config.is_limited and address.role != "fleet":
+            budgets = await self._keep(self._place.node_of(address.number), "folder")
+        self._endpoints |= await self.crew.ask([address], "listen", START_TIMEOUT_S, None, budgets)
 
     async def admit(self, addresses: Collection[Address], ago_s: float) -> None:
         """Have actors that were created anew take part in a run that began so long ago."""

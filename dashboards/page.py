@@ -1,8 +1,23 @@
-"""The report's frame: one HTML page that loads nothing from anywhere."""
+"""What reports are put together from: an HTML page that loads nothing, and pieces to fill it."""
 
+from collections.abc import Iterable, Sequence
+from html import escape
 from string import Template
 
+import plotly.graph_objects as go
+import plotly.io
+from plotly.offline import get_plotlyjs
+
 from dashboards import theme
+
+_PLOTLY_CONFIG = {
+    "responsive": True,
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+    # Plotly would offer to send the figure to its makers' server.
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+}
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -36,12 +51,21 @@ th { color: $muted; font-weight: 600; vertical-align: bottom; border-bottom-colo
 th.number, td.number { text-align: right; }
 td.number { white-space: nowrap; }
 tr.bad td { background: #fdf0e9; }
+h3 { margin: 28px 0 0; font-size: 17px; }
+p.source { color: $muted; font-size: 14px; }
+a { color: #0b5cad; text-decoration: none; }
+a:hover { text-decoration: underline; }
+ol.contents { columns: 3 280px; margin: 28px 0 0; padding-left: 24px; font-size: 15px; }
+.verdict { padding: 1px 8px; border-radius: 9px; font-weight: 600; white-space: nowrap; }
+.verdict.holds { background: #dcf1e7; color: #04543a; }
+.verdict.partly { background: #fdf0c8; color: #6b4a00; }
+.verdict.fails { background: #fbdcd3; color: #8a2800; }
 pre { overflow-x: auto; padding: 12px 16px; background: #f5f7fa; font-size: 14px; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (max-width: 640px) { main { padding: 24px 16px 48px; } }
 @media print {
   main { max-width: none; padding: 0; }
-  section.figure, tr { break-inside: avoid; }
+  div.figure, tr { break-inside: avoid; }
   h2 { break-after: avoid; }
   .modebar { display: none; }
 }
@@ -69,9 +93,65 @@ $body
 """
 
 
-def page(title: str, body: str, plotly: str) -> str:
-    """Return the page; `title` and `body` are HTML, `plotly` is the source of plotly.js."""
+def page(title: str, body: str) -> str:
+    """Return the page, with plotly.js inside; `title` and `body` are HTML."""
     style = Template(_STYLE).substitute(
         paper=theme.PAPER, ink=theme.INK, muted=theme.MUTED, grid=theme.GRID, font=theme.FONT
     )
-    return Template(_PAGE).substitute(title=title, style=style, body=body, plotly=plotly)
+    return Template(_PAGE).substitute(title=title, style=style, body=body, plotly=get_plotlyjs())
+
+
+def section(heading: str, content: str, anchor: str = "") -> str:
+    """Return a section of the page, all HTML; an anchor is what links to it name."""
+    named = f' id="{escape(anchor)}"' if anchor else ""
+    return f"<section{named}><h2>{heading}</h2>{content}</section>"
+
+
+def drawing(figure: go.Figure) -> str:
+    """Return a figure as HTML, without its title: on a page a heading says that."""
+    top = figure.layout.margin.t or figure.layout.template.layout.margin.t
+    untitled = go.Figure(figure).update_layout(title=None, margin_t=top - theme.TITLE_PIXELS)
+    html: str = plotly.io.to_html(
+        untitled, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG
+    )
+    return f'<div class="figure">{html}</div>'
+
+
+def paragraph(text: str, style: str = "") -> str:
+    """Return a paragraph of HTML."""
+    return f'<p class="{style}">{text}</p>' if style else f"<p>{text}</p>"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequence[str] = ()) -> str:
+    """Return a table of HTML cells; the columns whose heads are `numeric` are set to the right."""
+    styles = ["number" if head in numeric else "" for head in heads]
+    head = "".join(map(_head, heads, styles))
+    body = "".join(f"<tr>{''.join(map(_cell, row, styles))}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _head(content: str, style: str) -> str:
+    return f'<th class="{style}">{content}</th>' if style else f"<th>{content}</th>"
+
+
+def _cell(content: str, style: str) -> str:
+    return f'<td class="{style}">{content}</td>' if style else f"<td>{content}</td>"
+
+
+def facts(facts: Iterable[tuple[str, str]]) -> str:
+    """Return a list of facts: a name, which is escaped, and its value as HTML."""
+    items = "".join(f"<div><dt>{escape(key)}</dt><dd>{value}</dd></div>" for key, value in facts)
+    return f'<dl class="facts">{items}</dl>'
+
+
+def words(findings: Iterable[tuple[str, str, Sequence[str]]]) -> str:
+    """Return what a page says first: a heading, text and a list each, all HTML."""
+    return f'<dl class="words">{"".join(_words(*each) for each in findings)}</dl>'
+
+
+def _words(heading: str, text: str, items: Sequence[str]) -> str:
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f"<dt>{heading}</dt><dd>{text}{f'<ul>{listed}</ul>' if items else ''}</dd>"

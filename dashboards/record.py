@@ -10,6 +10,7 @@ import pandas as pd
 
 from dashboards import theme
 from dashboards.faults import has_faults
+from dashboards.page import facts
 from dashboards.series import SETTINGS
 
 
@@ -61,13 +62,13 @@ def run_table(runs: pd.DataFrame) -> str:
 def constant_settings(runs: pd.DataFrame) -> str:
     """Return a list of the settings that all runs shared."""
     constant = [key for key in _SETTINGS if _is_constant(runs[key])]
-    return _facts((key, _distinct(key, runs[key])) for key in constant)
+    return facts((key, _distinct(key, runs[key])) for key in constant)
 
 
 def environment(runs: pd.DataFrame) -> str:
     """Return a list of what the runs ran on and with; where it changed, of every value."""
     versions = [key for key in runs.columns if key.endswith("_version")]
-    return _facts((key, _distinct(key, runs[key])) for key in [*_MACHINE, *versions])
+    return facts((key, _distinct(key, runs[key])) for key in [*_MACHINE, *versions])
 
 
 def _is_constant(column: "pd.Series[Any]") -> bool:
@@ -103,8 +104,3 @@ def _cell(tag: str, key: str, content: str, numeric: set[str]) -> str:
 def _row(cells: Iterable[str], run: Mapping[Hashable, object]) -> str:
     style = "" if all(run[key] == "ok" for key in _VERDICTS) else ' class="bad"'
     return f"<tr{style}>{''.join(cells)}</tr>"
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    items = "".join(f"<div><dt>{escape(key)}</dt><dd>{value}</dd></div>" for key, value in facts)
-    return f'<dl class="facts">{items}</dl>'

@@ -6,13 +6,11 @@ from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
-import plotly.io
-from plotly.offline import get_plotlyjs
 
-from dashboards import faults, record, theme
+from dashboards import faults, record
 from dashboards.figures import hosts, latency_throughput, percentiles, throughput, timeline
-from dashboards.findings import Finding, findings
-from dashboards.page import page
+from dashboards.findings import findings
+from dashboards.page import drawing, page, paragraph, section, words
 from experiments import results, summarise
 
 _REPRODUCTION = (
@@ -20,14 +18,6 @@ _REPRODUCTION = (
     "results, is the suite as it was run, overrides included:</p>"
     "<pre>paxoscope run suite.toml --out again</pre>"
 )
-_PLOTLY_CONFIG = {
-    "responsive": True,
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
-    # Plotly would offer to send the figure to its makers' server.
-    "showSendToCloud": False,
-    "plotlyServerURL": "",
-}
 
 
 class OverTime(NamedTuple):
@@ -44,15 +34,17 @@ def write(results_dir: Path, out: Path | None = None) -> Path:
     Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
     """
     runs = results.runs(results_dir)
-    shown = [run.row["run_id"] for run in faults.shown(runs)]
-    over_time = OverTime(
-        results.timeline(results_dir, shown),
-        results.latency(results_dir, shown),
-        results.events(results_dir, shown),
-    )
+    over_time = read_over_time(results_dir, runs)
     path = out or results_dir / "report.html"
     path.write_text(render(runs, results.counters(results_dir), over_time), encoding="utf-8")
     return path
+
+
+def read_over_time(results_dir: Path, runs: pd.DataFrame) -> OverTime:
+    """Read what happened in the runs with faults that are shown; raises ResultsError."""
+    shown = [run.row["run_id"] for run in faults.shown(runs)]
+    tables = (results.timeline, results.latency, results.events)
+    return OverTime(*(table(results_dir, shown) for table in tables))
 
 
 def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> str:
@@ -60,15 +52,15 @@ def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> s
     points = summarise.summary(runs)
     parts = [
         _header(runs),
-        _words(findings(runs, points, over_time.events)),
+        words(findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
         *(_figures(points, _sound(runs), counters) if len(points) else []),
-        _section("All runs", record.run_table(runs)),
-        _section("Settings that all runs shared", record.constant_settings(runs)),
-        _section("Environment", record.environment(runs)),
-        _section("Run it again", _REPRODUCTION),
+        section("All runs", record.run_table(runs)),
+        section("Settings that all runs shared", record.constant_settings(runs)),
+        section("Environment", record.environment(runs)),
+        section("Run it again", _REPRODUCTION),
     ]
-    return page(_title(runs), "\n".join(parts), get_plotlyjs())
+    return page(_title(runs), "\n".join(parts))
 
 
 def _sound(runs: pd.DataFrame) -> pd.DataFrame:
@@ -89,16 +81,6 @@ def _header(runs: pd.DataFrame) -> str:
     )
 
 
-def _words(found: list[Finding]) -> str:
-    return f'<dl class="words">{"".join(map(_finding, found))}</dl>'
-
-
-def _finding(finding: Finding) -> str:
-    items = "".join(f"<li>{item}</li>" for item in finding.items)
-    text = f"{finding.text}<ul>{items}</ul>" if items else finding.text
-    return f"<dt>{finding.heading}</dt><dd>{text}</dd>"
-
-
 def _figures(points: pd.DataFrame, runs: pd.DataFrame, counters: pd.DataFrame) -> list[str]:
     drawn = [
         (throughput, throughput.draw(points)),
@@ -114,17 +96,4 @@ def _timeline(runs: pd.DataFrame, over_time: OverTime) -> list[str]:
 
 
 def _figure(title: str, what_to_see: str, figure: go.Figure) -> str:
-    # The page's own heading replaces the figure's title.
-    top = figure.layout.margin.t or figure.layout.template.layout.margin.t
-    figure.update_layout(title=None, margin_t=top - theme.TITLE_PIXELS)
-    drawing = plotly.io.to_html(
-        figure, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG
-    )
-    return (
-        f'<section class="figure"><h2>{title}</h2><p class="see">{what_to_see}</p>'
-        f"{drawing}</section>"
-    )
-
-
-def _section(heading: str, content: str) -> str:
-    return f"<section><h2>{heading}</h2>{content}</section>"
+    return section(title, paragraph(what_to_see, "see") + drawing(figure))

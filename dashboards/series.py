@@ -1,9 +1,12 @@
 """Which curves a table holds: one a protocol and combination of the settings that were swept."""
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +22,9 @@ PERCENTILES = {
 }
 
 SETTINGS = ("replicas", *CONFIGURATION_COLUMNS)
-"""What may set curves of one protocol apart."""
+"""What may set curves of one protocol apart, beside the clients where it runs along another."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _SHORT = {"replicas": "n"}
 _VALUE_MAX = 28
 """Most characters of a value in a name: longer ones would leave no room for the figure."""
@@ -28,7 +32,7 @@ _VALUE_MAX = 28
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: the rows of one protocol and combination of settings, by number of clients."""
+    """One curve: the rows of one protocol and combination of settings, in order."""
 
     protocol: str
     settings: str
@@ -43,10 +47,14 @@ class Series:
         return ", ".join(filter(None, (theme.label(self.protocol), self.settings)))
 
 
-def split(table: pd.DataFrame) -> list[Series]:
-    """Split a table with columns protocol, clients and `SETTINGS` into its curves."""
-    swept = [key for key in SETTINGS if table[key].nunique() > 1]
-    ordered = table.sort_values([*swept, "clients"])
+def split(table: pd.DataFrame, along: str = "clients") -> list[Series]:
+    """Split a table with columns protocol, clients and `SETTINGS` into its curves.
+
+    Each runs along one of the settings, or along the clients.
+    """
+    keys = (key for key in ("clients", *SETTINGS) if key != along)
+    swept = _telling(table, [key for key in keys if table[key].nunique() > 1])
+    ordered = table.sort_values([*swept, along])
     rank_of: dict[tuple[object, ...], int] = {}
     combinations = [tuple(row.values()) for row in ordered[swept].to_dict("records")]
     ranks = np.array([rank_of.setdefault(each, len(rank_of)) for each in combinations], int)
@@ -60,9 +68,44 @@ def split(table: pd.DataFrame) -> list[Series]:
     return curves
 
 
+def _telling(table: pd.DataFrame, swept: list[str]) -> list[str]:
+    """Leave out the settings that a name stands for: a case's, a profile's."""
+    for name in ("case", "profile"):
+        if name in swept:
+            by_name = table.groupby(name)[swept].nunique()
+            swept = [key for key in swept if key == name or by_name[key].max() > 1]
+    return swept
+
+
 def hover_texts(series: Series) -> list[str]:
     """Return one hover label a point of `experiments.summarise.summary`: all that it says."""
-    return [_hover_text(series.name, row) for row in series.rows.to_dict("records")]
+    return [hover_text(series.name, row) for row in series.rows.to_dict("records")]
+
+
+def hover_text(
+    name: str, row: Mapping[Hashable, Any], further: Mapping[str, str] = _NOTHING
+) -> str:
+    """Return the hover label of a point of `experiments.summarise.summary`, and further facts."""
+    low, high = theme.si(row["throughput_rps_low"]), theme.si(row["throughput_rps_high"])
+    facts = {
+        "Replicas": f"{row['replicas']:,}",
+        "Clients": f"{row['clients']:,}",
+        "Throughput": f"{theme.si(row['throughput_rps'], 'requests/s')} ({low} to {high})",
+        **_limit(row),
+        **{
+            f"Latency {percentile}": f"{theme.significant(row[measure])} ms"
+            for percentile, measure in PERCENTILES.items()
+        },
+        "CPU of all hosts": f"{theme.significant(row['cpu_us_per_request'])} µs/request",
+        "Repeats": f"{row['repeats']}",
+    }
+    return theme.hover(name, {**facts, **further})
+
+
+def _limit(row: Mapping[Hashable, Any]) -> dict[str, str]:
+    if not math.isfinite(row["limit_rps"]):
+        return {}
+    return {"Computed limit": f"{theme.si(row['limit_rps'], 'requests/s')} ({row['limit_by']})"}
 
 
 def _described(keys: Sequence[str], combinations: Sequence[tuple[object, ...]]) -> list[str]:
@@ -80,18 +123,3 @@ def _described(keys: Sequence[str], combinations: Sequence[tuple[object, ...]]) 
 def _brief(value: object) -> str:
     text = " ".join(str(value).split()) or "none"
     return escape(text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1].rstrip()}\u2026")
-
-
-def _hover_text(name: str, row: Mapping[Hashable, float]) -> str:
-    low, high = theme.si(row["throughput_rps_low"]), theme.si(row["throughput_rps_high"])
-    facts = {
-        "Clients": f"{row['clients']:,}",
-        "Throughput": f"{theme.si(row['throughput_rps'], 'requests/s')} ({low} to {high})",
-        **{
-            f"Latency {percentile}": f"{theme.significant(row[measure])} ms"
-            for percentile, measure in PERCENTILES.items()
-        },
-        "CPU of all hosts": f"{theme.significant(row['cpu_us_per_request'])} µs/request",
-        "Repeats": f"{row['repeats']}",
-    }
-    return theme.hover(name, facts)

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
@@ -125,6 +126,20 @@ def line(protocol: str, dash_style: str = "solid") -> dict[str, Any]:
 def marker(protocol: str, rank: int) -> dict[str, Any]:
     """Return the marker of a protocol with the `rank`-th combination of settings."""
     return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
+
+
+def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
+    """Return the error bars of a measure of `experiments.summarise.summary`."""
+    low, high = rows[f"{measure}_low"], rows[f"{measure}_high"]
+    return {
+        "array": high - rows[measure],
+        "arrayminus": rows[measure] - low,
+        # A single repeat spans nothing: no strokes that look like an interval.
+        "visible": bool((high > low).any()),
+        "symmetric": False,
+        "thickness": 1.2,
+        "width": 4,
+    }
 
 
 def hover(title: str, facts: Mapping[str, str]) -> str:

@@ -59,7 +59,7 @@ class _Bench:
     def __init__(self, suite: Suite, console: Console) -> None:
         self.rows: list[Row] = []
         self._run: Run | None = None
-        self._swept = [key for key in suite.axes if key not in ("protocol", "clients")]
+        self._swept = [key for key in suite.swept if key not in ("protocol", "clients")]
         self._console = console
 
     def started(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""The command line: run a suite, list what there is, write a report.
+"""The command line: run a suite, reproduce an evaluation, list what there is, write a report.
 
 Exit codes: 0 where all is well, 1 where a run failed or was found unsafe, 2 where what was asked
 for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is imported by
@@ -9,7 +9,7 @@ it, for the others' sake.
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -221,6 +221,72 @@ def _refuse(options: set[str], beside: str) -> None:
     """Raise InputError where there are options that mean nothing beside another."""
     if options:
         raise InputError(f"--{min(options)} means nothing beside {beside}")
+
+
+@app.command()
+def messages(
+    replicas: Annotated[
+        list[int] | None,
+        typer.Option(help="Number of replicas; 3, 5, 7 and 9 unless given. Repeatable."),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the counts here too.")
+    ] = None,
+) -> None:
+    """Count the messages of a request, and compare with the formulas."""
+    from experiments import messages as counting
+
+    raise typer.Exit(counting.run(replicas or counting.REPLICAS, json_file))
+
+
+@app.command()
+def reproduce(  # noqa: PLR0917 # Options of a command are named by their users.
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only this figure of the evaluation. Repeatable."),
+    ] = None,
+    claim: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only what this claim is judged by. Repeatable."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer and shorter runs: at most 3 minutes.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder for the results; results/reproduction unless given."
+        ),
+    ] = None,
+    backend: Annotated[
+        Literal["live", "sim"] | None,
+        typer.Option(help="Run everything on Ray, or in virtual time, whatever the suites say."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
+    ] = None,
+) -> None:
+    """Repeat the S-Paxos paper's evaluation, and judge its claims."""
+    from experiments import reproduce as reproduction
+
+    code = reproduction.run(
+        figure or [], claim or [], out=out, quick=quick, backend=backend, address=address
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a reproduction.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tar.gz", help="Archive to write; DIR.tar.gz unless given."),
+    ] = None,
+) -> None:
+    """Put a reproduction into one archive: tables, configuration, versions, report."""
+    from experiments import bundle as bundling
+
+    typer.echo(f"bundle: {bundling.write(folder, out)}")
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from experiments.backends import Backends
 from experiments.console import Display, points_table
 from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
@@ -75,11 +76,9 @@ def _run(
     address: str | None,
     console: Console,
 ) -> None:
-    # Ray is slow to import, and a wrong suite must be told of at once.
-    from experiments.live import LiveBackend  # noqa: PLC0415
-
-    with LiveBackend(address) as backend, Display(console, suite, runs) as display:
-        run_all(suite, runs, backend=backend, results=results, observer=display)
+    coming = [run.config for run in runs]
+    with Backends(coming, address) as backends, Display(console, suite, runs) as display:
+        run_all(suite, runs, backend=backends, results=results, observer=display)
 
 
 def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:

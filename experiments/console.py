@@ -91,7 +91,7 @@ class _Remaining(ProgressColumn):
 
 def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
     """Make the table of a suite's points: medians over the sound runs in `rows`, by run_id."""
-    swept = [key for key in suite.axes if key not in _POINT]
+    swept = [key for key in suite.swept if key not in _POINT]
     table = Table(
         title=Text(suite.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -142,7 +142,7 @@ def _result(row: Row) -> str:
 
 
 def _name(suite: Suite, run: Run) -> str:
-    settings = [f"{key}={_number(getattr(run.config, key))}" for key in suite.axes or _POINT]
+    settings = [f"{key}={_number(getattr(run.config, key))}" for key in suite.swept or _POINT]
     repeat = [f"repeat {run.repeat + 1} of {suite.repeats}"] if suite.repeats > 1 else []
     return " ".join([*settings, *repeat])
 

@@ -8,10 +8,20 @@ from experiments.sweep import Run
 OVERHEAD_S = 4.0
 """Time that a run takes beside its load, until it was measured."""
 
+SIMULATED_S = 3.0
+"""Time that a simulated run takes, about: that depends on its messages, not on its load."""
+
 
 def expected_s(runs: Sequence[Run], overhead_s: float = OVERHEAD_S) -> float:
     """Return the time that `runs` take in all, in seconds."""
-    return sum(run.config.load_s + overhead_s for run in runs)
+    return sum(
+        SIMULATED_S if run.config.backend == "sim" else _load_s(run) + overhead_s for run in runs
+    )
+
+
+def _load_s(run: Run) -> float:
+    """Return how long a run's load takes by the clock on the wall, if it is not simulated."""
+    return run.config.load_s * run.config.dilation
 
 
 class Countdown:
@@ -26,8 +36,11 @@ class Countdown:
     def finished(self, run: Run, wall_s: float) -> None:
         """Take into account that `run` took `wall_s` seconds."""
         self._left.remove(run)
-        self._overheads_s.append(max(0.0, wall_s - run.config.load_s))
-        overhead_s = sum(self._overheads_s) / len(self._overheads_s)
+        if run.config.backend == "live":
+            self._overheads_s.append(max(0.0, wall_s - _load_s(run)))
+        overhead_s = (
+            sum(self._overheads_s) / len(self._overheads_s) if self._overheads_s else OVERHEAD_S
+        )
         self._ends_at_s = self._clock_s() + expected_s(self._left, overhead_s)
 
     def remaining_s(self) -> float:

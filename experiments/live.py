@@ -10,26 +10,25 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import grpc  # type: ignore[import-untyped] # No type information is published for it.
-import numpy as np
-import pandas as pd
 import ray
 import ray._private.worker as ray_worker
 from ray._private import ray_constants
 from ray._private.grpc_utils import init_grpc_channel
 
-from actors.cluster import Cluster, Measurements
-from actors.core.config import LoadConfig
-from actors.core.ids import Address
+from actors.cluster import Cluster
 from actors.errors import ClusterError
 from actors.faults import Timeline, parse
-from actors.host import BIN_S
 from actors.hosted import in_one_line
+from experiments import summarise
 from experiments.errors import RunFailed, Terminated
-from experiments.results import EVENTS_COLUMNS
+from experiments.measured import measured
 from experiments.runner import Measured
 from experiments.spec import RunConfig
 
 CONNECT_TIMEOUT_S = 5.0
+
+LAG_MS_MAX = 1.0
+"""How late hosts with limits may be on average: timers alone come up to 1 ms late."""
 
 LOCAL_CPUS = 1024
 """Logical CPUs of a Ray started here: bookkeeping only, enough for any number of actors."""
@@ -65,23 +64,23 @@ class LiveBackend:
     def run(self, config: RunConfig) -> Measured:
         """Start a cluster, load it, collect, stop it; raises RunFailed."""
         try:
-            with Cluster(_load_config(config), config.placement) as cluster:
+            with Cluster(config.load_config(), config.placement) as cluster:
                 cluster.run(config.load_s, _faults(config), config.warmup_s)
-                return measured(cluster.measurements())
+                return _judged(config, measured(cluster.measurements()))
         except ClusterError as error:
             raise RunFailed(str(error)) from error
 
 
-def measured(measurements: Measurements) -> Measured:
-    """Turn what the actors measured into tables; `experiments.results` describes them."""
-    return Measured(
-        outcome="ok",
-        safety=measurements.safety,
-        timeline=_timeline(measurements),
-        latency=_latency(measurements),
-        counters=_counters(measurements),
-        events=pd.DataFrame(list(measurements.events), columns=list(EVENTS_COLUMNS)),
-    )
+def _judged(config: RunConfig, found: Measured) -> Measured:
+    """Return what was measured, as invalid where the machine could not keep up with the model."""
+    lags_ms = summarise.lags_ms(config, found.counters)
+    if not config.is_limited or not lags_ms:
+        return found
+    slowest = max(lags_ms, key=lags_ms.__getitem__)
+    if lags_ms[slowest] <= LAG_MS_MAX:
+        return found
+    reason = f"{slowest} was {lags_ms[slowest]:.1f} ms late on average, {LAG_MS_MAX:g} ms allowed"
+    return found._replace(outcome=f"the machine cannot keep up with the model: {reason}")
 
 
 def _connect_quietly(address: str | None) -> None:
@@ -156,70 +155,5 @@ def _keep_to_loopback() -> None:
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
 
 
-def _load_config(config: RunConfig) -> LoadConfig:
-    keys = LoadConfig.__struct_fields__
-    return LoadConfig(**{key: getattr(config, key) for key in keys})
-
-
 def _faults(config: RunConfig) -> Timeline:
     return Timeline(parse(config.faults), window_s=config.duration_s, replicas=config.replicas)
-
-
-def _timeline(measurements: Measurements) -> pd.DataFrame:
-    """One row per fleet and bin; what a client fleet did in it."""
-    parts = []
-    meters = dict(measurements.meters)  # A fleet has one life.
-    for fleet, table in measurements.latencies.items():
-        bins = np.arange(len(table.completed))
-        meter = meters[fleet]
-        sampled = pd.DataFrame(meter.rows, columns=meter.columns)
-        sampled.index = sampled["bin"].astype(np.int64) - 1  # The bin that a sample closes.
-        retried = sampled["retried"].reindex(bins, fill_value=0)
-        outstanding = sampled["outstanding"].reindex(bins, method="bfill").fillna(0)
-        part = pd.DataFrame(
-            {
-                "fleet": fleet.number,
-                "bin": bins,
-                "time_s": (bins + 1) * BIN_S,
-                "completed": table.completed,
-                "retried": retried.to_numpy().astype(np.int64),
-                "outstanding": outstanding.to_numpy().astype(np.int64),
-                "latency_ms_sum": table.latency_sum_s * 1e3,
-            }
-        )
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _latency(measurements: Measurements) -> pd.DataFrame:
-    """One row per fleet, bin and bucket that is not empty."""
-    parts = [
-        pd.DataFrame(
-            {
-                "fleet": fleet.number,
-                "bin": table.bins,
-                "bucket": table.buckets,
-                "count": table.counts,
-            }
-        )
-        for fleet, table in measurements.latencies.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _counters(measurements: Measurements) -> pd.DataFrame:
-    """One row per actor and sample; the union of all actors' columns."""
-    parts = []
-    for address, meter in measurements.meters:
-        part = pd.DataFrame(meter.rows, columns=meter.columns)
-        part.insert(0, "actor", str(address))
-        part.insert(1, "role", address.role)
-        part.insert(2, "host", _host_of(address))
-        parts.append(part)
-    counters = pd.concat(parts, ignore_index=True)
-    counters["bin"] = counters["bin"].astype(np.int64)
-    return counters
-
-
-def _host_of(address: Address) -> int:
-    return -1 if address.role == "fleet" else address.number

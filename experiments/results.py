@@ -4,6 +4,7 @@
     runs.parquet                 one row a run
     timeline/<run_id>.parquet    what the clients saw: a row each fleet and bin
     latency/<run_id>.parquet     their latency histograms: a row each fleet, bin and bucket
+    service/<run_id>.parquet     the same since requests were sent, of open-loop clients
     counters/<run_id>.parquet    what each actor counted: a row each actor and bin
     events/<run_id>.parquet      the faults that took effect, and what they led to: a row each
 
@@ -32,9 +33,15 @@ TIMELINE_COLUMNS = {
     "completed": int,
     "retried": int,
     "outstanding": int,
+    "waiting": int,
     "latency_ms_sum": float,
 }
-LATENCY_COLUMNS = {"fleet": int, "bin": int, "bucket": int, "count": int}
+LATENCY_COLUMNS: Mapping[str, type[int | float | str]] = {
+    "fleet": int,
+    "bin": int,
+    "bucket": int,
+    "count": int,
+}
 COUNTERS_COLUMNS = {"actor": str, "role": str, "host": int, "bin": int, "time_s": float}
 """The columns that every run has; what an actor counts comes after them."""
 EVENTS_COLUMNS = {"time_s": float, "event": str, "target": str, "detail": str}
@@ -42,6 +49,7 @@ EVENTS_COLUMNS = {"time_s": float, "event": str, "target": str, "detail": str}
 TABLES: Mapping[str, Mapping[str, type[int | float | str]]] = {
     "timeline": TIMELINE_COLUMNS,
     "latency": LATENCY_COLUMNS,
+    "service": LATENCY_COLUMNS,
     "counters": COUNTERS_COLUMNS,
     "events": EVENTS_COLUMNS,
 }
@@ -64,12 +72,30 @@ CONFIGURATION_COLUMNS = tuple(
 """How runs.parquet begins; measurements and provenance come after these."""
 
 _LATER_COLUMNS = (
-    *("completed", "retried", "unavailability_s", "recovery_s", "cpu_us_per_request"),
+    *(
+        "limit_rps",
+        "limit_by",
+        "completed",
+        "retried",
+        "unavailability_s",
+        "recovery_s",
+        "cpu_us_per_request",
+    ),
     *("run_id", "started_at", "cpu_model", "cores", "memory_bytes", "os", "commit"),
 )
 _TEXTS = {
     *(key for key, value in msgspec.structs.asdict(RunConfig()).items() if isinstance(value, str)),
-    *("suite", "outcome", "safety", "run_id", "started_at", "cpu_model", "os", "commit"),
+    *(
+        "suite",
+        "outcome",
+        "safety",
+        "limit_by",
+        "run_id",
+        "started_at",
+        "cpu_model",
+        "os",
+        "commit",
+    ),
 }
 RUNS_COLUMNS: Mapping[str, type[float | str]] = {
     key: str if key in _TEXTS else float
@@ -126,6 +152,11 @@ def latency(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
     Raises ResultsError.
     """
     return _table(folder, "latency", run_ids)
+
+
+def service(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the same of open-loop clients, since requests were sent; raises ResultsError."""
+    return _table(folder, "service", run_ids)
 
 
 def counters(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from experiments import environment, summarise
 from experiments.errors import RunFailed
+from experiments.limits import limit
 from experiments.results import (
     CONFIGURATION_COLUMNS,
     FIRST_COLUMNS,
@@ -40,6 +41,7 @@ class Measured(NamedTuple):
     """"ok", or which guarantee was broken."""
     timeline: pd.DataFrame
     latency: pd.DataFrame
+    service: pd.DataFrame
     counters: pd.DataFrame
     events: pd.DataFrame
 
@@ -137,12 +139,13 @@ def _measure(run: Run, backend: Backend) -> Measured:
 
 
 def _row(suite: Suite, run: Run, measured: Measured) -> Row:
-    numbers = summarise.measure(run.config, *measured.tables.values())
+    numbers = summarise.measure(run.config, **measured.tables)
     if measured.outcome != OK:
         numbers = dict.fromkeys(numbers, math.nan)
     facts = {
         **msgspec.structs.asdict(run.config),
         **numbers,
+        **_bound(run.config),
         "suite": suite.name,
         "repeat": run.repeat,
         "outcome": measured.outcome,
@@ -151,3 +154,17 @@ def _row(suite: Suite, run: Run, measured: Measured) -> Row:
     }
     first = (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS)
     return {key: facts[key] for key in dict.fromkeys([*first, *facts])}
+
+
+def _bound(config: RunConfig) -> Row:
+    """Return what hosts with limits can do at most, and what keeps them from more."""
+    if config.is_limited:
+        try:
+            bound = limit(config)
+        except Exception:  # The service is not ours, and may raise: the run tells of that.
+            _log.exception("no limit can be computed")
+        else:
+            if math.isfinite(bound.throughput_rps):
+                by = f"{bound.resource} of the {bound.host}"
+                return {"limit_rps": bound.throughput_rps, "limit_by": by}
+    return {"limit_rps": math.nan, "limit_by": ""}

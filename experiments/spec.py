@@ -22,6 +22,7 @@ from msgspec import Meta
 from actors import faults
 from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
+from actors.model.profiles import NONE, PROFILES
 from actors.services.registry import all_kinds, find
 from experiments import toml
 from experiments.errors import InputError
@@ -53,31 +54,58 @@ class RunConfig(LoadConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Literal["spread", "strict_spread"],
         Meta(description="hosts on different nodes where possible, or always"),
     ] = "spread"
+    case: Annotated[
+        str, Meta(description="name of the settings that a suite has put together for this run")
+    ] = ""
     faults: Annotated[
         str,
         Meta(description="what goes wrong and when, in the words of docs/faults.md; empty = none"),
     ] = ""
+    backend: Annotated[
+        Literal["live", "sim"],
+        Meta(description="on Ray, or in virtual time, which needs hosts with limits"),
+    ] = "live"
 
     @property
     def load_s(self) -> float:
         """Time that the clients run, in seconds."""
         return self.warmup_s + self.duration_s + self.cooldown_s
 
+    def load_config(self) -> LoadConfig:
+        """Return what the actors need to know."""
+        return LoadConfig(**{key: getattr(self, key) for key in LoadConfig.__struct_fields__})
+
 
 class Suite(msgspec.Struct, frozen=True, kw_only=True):
-    """A sweep: every combination of the values of `axes`, over `base`, each run `repeats` times."""
+    """A sweep: every combination of the values of `axes`, over `base`, each run `repeats` times.
+
+    All that for each of the `cases`, if there are any: settings that belong together, by a name.
+    """
 
     name: Annotated[str, Meta(pattern=r"^[^/\n]+$")]
     description: str = ""
     repeats: Annotated[int, Meta(ge=1, le=1000)] = 1
     base: dict[str, Value] = {}
     axes: dict[str, list[Value]] = {}
+    cases: dict[str, dict[str, Value]] = {}
+
+    @property
+    def swept(self) -> list[str]:
+        """The settings that tell its points apart, by name."""
+        return [*(["case"] if self.cases else []), *self.axes]
 
     def points(self) -> Iterator[RunConfig]:
-        """Yield the configuration of each point; the first axis varies slowest."""
-        for values in itertools.product(*self.axes.values()):
-            settings = self.base | dict(zip(self.axes, values, strict=True))
-            yield msgspec.convert(settings, RunConfig)
+        """Yield the configuration of each point; cases vary slowest, then the first axis."""
+        for settings in self._settings():
+            limits = PROFILES[str(settings.get("profile", NONE))]
+            yield msgspec.convert({**limits, **settings}, RunConfig)
+
+    def _settings(self) -> Iterator[dict[str, Value]]:
+        """Yield what each point sets: a profile's limits come first, whatever else after it."""
+        for case, its_own in (self.cases or {"": {}}).items():
+            for values in itertools.product(*self.axes.values()):
+                swept = dict(zip(self.axes, values, strict=True))
+                yield self.base | swept | its_own | ({"case": case} if case else {})
 
     def to_toml(self) -> str:
         """Write the suite as `load_suite` reads it."""
@@ -151,12 +179,13 @@ class _Draft:
         self._path = path
         self._about: dict[str, Any] = {"name": path.stem}
         self._settings: dict[str, list[_Setting]] = {}
+        self._cases: dict[str, dict[str, _Setting]] = {}
         self._axes: dict[str, None] = {}  # An ordered set.
 
     def read(self, document: Mapping[str, Any]) -> None:
         for key, value in document.items():
             setting = _Setting(f"{self._path}: {_printable(key)}", value)
-            if key in ("base", "axes"):
+            if key in ("base", "axes", "cases"):
                 if not isinstance(value, dict):
                     raise setting.wrong(f"must be a table: [{key}]")
             elif key in _FIELDS[RunConfig]:
@@ -172,6 +201,17 @@ class _Draft:
             if not isinstance(values, list):
                 raise setting.wrong("must be a list of values; a single one belongs under [base]")
             self._sweep(key, setting)
+        for name, settings in document.get("cases", {}).items():
+            self._add_case(name, settings)
+
+    def _add_case(self, name: str, settings: Any) -> None:
+        where = f"{self._path}: cases.{_printable(name)}"
+        if not isinstance(settings, dict):
+            raise _Setting(where, settings).wrong(f"must be a table: [cases.{_printable(name)}]")
+        self._cases[name] = case = {}
+        for key, value in settings.items():
+            setting = _Setting(f"{where}.{_printable(key)}", value)
+            case[key] = setting._replace(value=_checked(RunConfig, key, setting))
 
     def override(self, text: str) -> None:
         key, equals, value = text.partition("=")
@@ -187,10 +227,24 @@ class _Draft:
     def put(self, key: str, setting: _Setting) -> None:
         if key == "repeats":
             self._about[key] = _checked(Suite, key, setting)
+        elif key == "case":
+            self._choose_cases(setting)
         elif isinstance(setting.value, list):
             self._sweep(key, setting)
         else:
             self._set(key, setting)
+
+    def _choose_cases(self, setting: _Setting) -> None:
+        names = setting.value if isinstance(setting.value, list) else [setting.value]
+        for name in names:
+            if not isinstance(name, str) or name not in self._cases:
+                right = (
+                    _listed(map(toml.write_value, self._cases))
+                    if self._cases
+                    else "left out: the suite has no cases"
+                )
+                raise setting.wrong(f"must be {right}")
+        self._cases = {name: case for name, case in self._cases.items() if name in names}
 
     def finish(self) -> Suite:
         base = {key: values[0] for key, values in self._settings.items() if key not in self._axes}
@@ -198,12 +252,18 @@ class _Draft:
             **self._about,
             base={key: setting.value for key, setting in base.items()},
             axes={key: [each.value for each in self._settings[key]] for key in self._axes},
+            cases={
+                name: {key: setting.value for key, setting in case.items()}
+                for name, case in self._cases.items()
+            },
         )
         self._check_size(suite)
-        combinations = itertools.product(*(self._settings[key] for key in self._axes))
-        for config, values in zip(suite.points(), combinations, strict=True):
+        combinations = itertools.product(
+            self._cases.values() or [{}], *(self._settings[key] for key in self._axes)
+        )
+        for config, (case, *values) in zip(suite.points(), combinations, strict=True):
             for key, reason in _conflicts(config):
-                written = base | dict(zip(self._axes, values, strict=True))
+                written = base | dict(zip(self._axes, values, strict=True)) | case
                 default = _Setting(f"{self._path}: {key} (not set)", getattr(config, key))
                 raise written.get(key, default).wrong(reason)
         return suite
@@ -211,6 +271,8 @@ class _Draft:
     def _set(self, key: str, setting: _Setting) -> None:
         if isinstance(setting.value, list):
             raise setting.wrong("a list of values belongs under [axes]")
+        if key == "case":
+            raise setting.wrong("cases are named under [cases]")
         value = _checked(RunConfig, key, setting)
         self._settings[key] = [setting._replace(value=value)]
         self._axes.pop(key, None)
@@ -229,7 +291,7 @@ class _Draft:
         self._axes[key] = None
 
     def _check_size(self, suite: Suite) -> None:
-        runs = suite.repeats * math.prod(map(len, suite.axes.values()))
+        runs = suite.repeats * math.prod(map(len, suite.axes.values())) * max(1, len(suite.cases))
         if runs > RUNS_MAX:
             raise SuiteError(f"{self._path}: makes {runs:,} runs; at most {RUNS_MAX:,} are allowed")
 
@@ -260,6 +322,7 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         bins = getattr(config, key) / BIN_S
         if abs(bins - round(bins)) > 1e-6:
             yield key, f"must be a multiple of {BIN_S}, the resolution of the measurements"
+    yield from _conflicts_about_time(config)
     problems = faults.check(
         faults.parse(config.faults),
         replicas=config.replicas,
@@ -272,13 +335,28 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "faults", problem
 
 
+def _conflicts_about_time(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield what does not go with virtual time, or with time that is stretched."""
+    if config.backend == "sim":
+        if not config.network_delay_ms:
+            yield "backend", "virtual time needs a network that takes time: set network_delay_ms"
+        if config.faults:
+            yield "faults", "only the live backend carries them out"
+        if config.crash_model != "crash_stop":
+            yield "crash_model", "only the live backend stores anything: must be crash_stop"
+    if config.dilation != 1 and config.faults:
+        yield "dilation", "must be 1 where there are faults"
+    if config.dilation != 1 and not config.is_limited:
+        yield "dilation", "must be 1 where hosts have no limits: set a profile"
+
+
 _FIELDS: dict[type, dict[str, Any]] = {
     struct: typing.get_type_hints(struct, include_extras=True) for struct in (RunConfig, Suite)
 }
 
 _WHERE_LISTED: dict[type, str] = {
     RunConfig: "docs/protocols.md lists all settings",
-    Suite: "known are name, description, repeats, base and axes",
+    Suite: "known are name, description, repeats, base, axes and cases",
 }
 
 
@@ -314,6 +392,8 @@ def _checked(struct: type, key: str, setting: _Setting) -> Any:
         return _tidy_faults(setting)
     elif key == "protocol" and value not in PROTOCOLS:
         raise setting.wrong(_one_of(value, PROTOCOLS))
+    elif key == "profile" and value not in PROFILES:
+        raise setting.wrong(_one_of(value, PROFILES))
     return value
 
 

@@ -21,11 +21,18 @@ PERCENTILES = {
     "latency_ms_p99": 99.0,
     "latency_ms_p999": 99.9,
 }
-MEASURES = ("throughput_rps", "latency_ms_mean", *PERCENTILES, "cpu_us_per_request")
-"""What a point of a sweep is judged by, each over its repeats."""
+LIMIT = ("limit_rps", "limit_by")
+"""The most that hosts with limits can reach, and which resource of which host keeps it there."""
 
 USAGE = ("cpu_cores", "network_mbit_s_out", "network_mbit_s_in")
 """What a host uses in the window: cores busy, and Mbit/s to and from other hosts."""
+
+MEASURES = (
+    *("throughput_rps", "latency_ms_mean", *PERCENTILES, "cpu_us_per_request"),
+    *("service_ms_p50", "service_ms_p99", "in_flight", "lag_ms"),
+    *(f"{each}_{whose}" for each in USAGE for whose in ("leader_host", "other_hosts")),
+)
+"""What a point of a sweep is judged by, each over its repeats."""
 
 FAULTS = ("kill", "pause", "suspect", "cut", "slow")
 """The events that disturb a run; all others mend something, or say what followed."""
@@ -35,7 +42,7 @@ RECOVERED_SHARE = 0.9
 
 _BINS_PER_S = round(1 / BIN_S)
 
-_COUNTED = ("leads", "cpu_s", "network_bytes_out", "network_bytes_in")
+_COUNTED = ("leads", "cpu_s", "modelled_cpu_s", "network_bytes_out", "network_bytes_in")
 
 _T_975 = {
     2: 4.303,
@@ -56,14 +63,17 @@ _T_975 = {
 
 def measure(
     config: RunConfig,
+    *,
     timeline: pd.DataFrame,
     latency: pd.DataFrame,
+    service: pd.DataFrame,
     counters: pd.DataFrame,
     events: pd.DataFrame,
 ) -> dict[str, float]:
     """Return every number of one run, by its column in the table of runs.
 
-    nan where nothing was completed, where no host led, or where there was nothing to recover from.
+    nan where nothing was completed, where no host led, where there was nothing to recover from, or
+    (service) where clients are closed-loop.
     """
     window = in_window(timeline, config.warmup_s, config.duration_s)
     completed = float(window["completed"].sum())
@@ -76,16 +86,39 @@ def measure(
         "throughput_rps": completed / config.duration_s,
         "latency_ms_mean": _ratio(float(window["latency_ms_sum"].sum()), completed),
         **percentiles(window, latency),
+        **{f"service{column[7:]}": ms for column, ms in percentiles(window, service).items()},
         "completed": completed,
+        "in_flight": in_flight(window),
         "retried": float(window["retried"].sum()),
         "unavailability_s": unavailability_s(replies),
         "recovery_s": recovery_s(replies, faults_s.to_numpy(np.float64) - config.warmup_s),
         "cpu_us_per_request": float(hosts["cpu_cores"].sum()) * us_per_core,
         "cpu_us_per_request_leader_host": float(leader["cpu_cores"].mean()) * us_per_core,
         "cpu_us_per_request_other_hosts": float(others["cpu_cores"].mean()) * us_per_core,
+        "lag_ms": max(lags_ms(config, counters).values(), default=math.nan),
         **{f"{column}_leader_host": float(leader[column].mean()) for column in USAGE},
         **{f"{column}_other_hosts": float(others[column].mean()) for column in USAGE},
     }
+
+
+def lags_ms(config: RunConfig, counters: pd.DataFrame) -> dict[str, float]:
+    """Return by how much each actor was late on average in the window, in ms of the run's time.
+
+    What counts is how late the modelled network and CPU of a host handed things over, and how late
+    any actor's timers came; of runs without limits, only the latter.
+    """
+    window = in_window(counters, config.warmup_s, config.duration_s)
+    columns = ["late_s", "held_back", "sampled_late_s", "samples"]
+    sums = window.reindex(columns=columns).astype(float).groupby(window["actor"]).sum()
+    by_model = sums["late_s"] / sums["held_back"].clip(lower=1)
+    by_timers = sums["sampled_late_s"] / sums["samples"].clip(lower=1)
+    worst = pd.concat([by_model, by_timers], axis=1).max(axis=1)
+    return {str(actor): float(late_s) * 1e3 for actor, late_s in worst.items()}
+
+
+def in_flight(window: pd.DataFrame) -> float:
+    """Return how many requests were wanted and not answered, on average over a timeline's bins."""
+    return float(window.groupby("bin")[["outstanding", "waiting"]].sum().sum(axis=1).mean())
 
 
 def in_window(table: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
@@ -184,11 +217,13 @@ def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) ->
     covered = covered.mul(_shares_in_window(counters, warmup_s, duration_s), axis=0)
     sums = covered.groupby(counters["host"]).sum()
     longest = sums["leads"].max()
+    # Where CPU is modelled, the machine's own says nothing about the hosts.
+    cpu_s = sums["modelled_cpu_s"].where(sums["modelled_cpu_s"] > 0, sums["cpu_s"])
     return pd.DataFrame(
         {
             "host": sums.index.astype(int),
             "leads": sums["leads"].eq(longest) & ~sums["leads"].duplicated() & (longest > 0),
-            "cpu_cores": sums["cpu_s"] / duration_s,
+            "cpu_cores": cpu_s / duration_s,
             "network_mbit_s_out": sums["network_bytes_out"] * 8e-6 / duration_s,
             "network_mbit_s_in": sums["network_bytes_in"] * 8e-6 / duration_s,
         }
@@ -241,11 +276,13 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
         for values, rows in sound.groupby(keys, sort=False)
     ]
     columns = [f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")]
-    return pd.DataFrame(points, columns=[*keys, "repeats", *columns])
+    return pd.DataFrame(points, columns=[*keys, "repeats", *LIMIT, *columns])
 
 
 def _over_repeats(rows: pd.DataFrame) -> dict[str, Any]:
     numbers: dict[str, Any] = {"repeats": len(rows)}
+    # It follows from the configuration: all repeats have the same.
+    numbers |= {key: rows[key].iloc[0] for key in LIMIT}
     for name in MEASURES:
         values = rows[name].to_numpy(np.float64)
         median = float(np.median(values))

@@ -3,12 +3,13 @@
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.errors import InputError
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
 
 
@@ -63,16 +64,22 @@ def _parse_bare(text: str) -> Any:
 
 
 def write(document: Mapping[str, Any]) -> str:
-    """Write scalars and lists first, then one table for each mapping. Keys must be bare keys."""
-    tables = {key: value for key, value in document.items() if isinstance(value, Mapping)}
-    lines = _lines({key: document[key] for key in document if key not in tables})
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *_lines(table)]
-    return "\n".join(lines) + "\n"
+    """Write scalars and lists first, then a table for each mapping."""
+    return "\n".join(_lines(document, "")) + "\n"
 
 
-def _lines(table: Mapping[str, Any]) -> list[str]:
-    return [f"{key} = {write_value(value)}" for key, value in table.items()]
+def _lines(table: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key, value in table.items():
+        if not isinstance(value, Mapping):
+            yield f"{_key(key)} = {write_value(value)}"
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            inner = f"{path}.{_key(key)}" if path else _key(key)
+            yield from ("", f"[{inner}]", *_lines(value, inner))
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else write_value(key)
 
 
 def write_value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The documents say what the code does: settings, columns, messages, commands, examples, links."""
+"""The documents say what the code does: settings, columns, limits, commands, examples, links."""
 
 import asyncio
 import re
@@ -24,11 +24,21 @@ from actors.core.messages import Wire
 from actors.core.registry import PROTOCOLS
 from actors.core.service import Service
 from actors.hosted import Hosted
+from actors.model.profiles import NONE, PROFILES
 from actors.replica import Replica
 from actors.services.registry import ServiceKind
 from actors.sim.system import System
 from actors.sim.trace import Event
-from experiments.results import COUNTERS_COLUMNS, FIRST_COLUMNS, TABLES, Row
+from experiments.claims import CLAIMS
+from experiments.evaluation import FIGURES
+from experiments.limits import limit
+from experiments.results import (
+    COUNTERS_COLUMNS,
+    FIRST_COLUMNS,
+    LATENCY_COLUMNS,
+    TABLES,
+    Row,
+)
 from experiments.runner import run_all
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import Run, expand
@@ -40,6 +50,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 README = (ROOT / "README.md").read_text()
 PROTOCOLS_PAGE = (ROOT / "docs" / "protocols.md").read_text()
 TABLES_PAGE = (ROOT / "docs" / "tables.md").read_text()
+ARCHITECTURE_PAGE = (ROOT / "docs" / "architecture.md").read_text()
+REPRODUCTION_PAGE = (ROOT / "docs" / "reproduction.md").read_text()
 
 
 # --- Reading a page -----------------------------------------------------------------------------
@@ -110,6 +122,15 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
     assert set(re.findall(r"^    paxoscope (\w+)", README, re.MULTILINE)) <= set(commands)
 
 
+def test_every_module_has_its_place_among_the_rooms() -> None:
+    """Figures and services are found by being there; the page only says so."""
+    folders = [*(ROOT / "actors").rglob("*.py"), *ROOT.glob("experiments/*.py")]
+    paths = [*folders, *ROOT.glob("dashboards/*.py")]
+    modules = {path.stem for path in paths if path.parent.name != "services"}
+    named = re.findall(r"\w+", section(ARCHITECTURE_PAGE, "Rooms"))
+    assert sorted(modules - {"__init__", "__main__"} - set(named)) == []
+
+
 # --- Settings and messages ----------------------------------------------------------------------
 
 
@@ -134,14 +155,17 @@ def test_every_protocol_has_a_section() -> None:
         assert section(PROTOCOLS_PAGE, protocol)
 
 
-@pytest.mark.parametrize(
-    ("protocol", "accept_to", "n", "count"),
-    [
+def _documented_messages() -> list[tuple[str, str, int, int]]:
+    """Return protocol, `accept_to`, n and count of the table of network messages."""
+    text = section(PROTOCOLS_PAGE, "Messages per request")
+    return [
         (row[0], row[1], n, int(count))
-        for row in rows(section(PROTOCOLS_PAGE, "Messages per request"))
-        for n, count in zip((3, 5), row[3:], strict=True)
-    ],
-)
+        for row in rows(text[text.index("| n = 3 | 5 |") :])
+        for n, count in zip((3, 5, 7, 9), row[3:], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("protocol", "accept_to", "n", "count"), _documented_messages())
 def test_a_request_takes_as_many_messages_as_the_page_says(
     protocol: str, accept_to: AcceptTo, n: int, count: int
 ) -> None:
@@ -168,6 +192,54 @@ def test_a_request_takes_as_many_messages_as_the_page_says(
         clients.stop()
     system.world.run(seconds=1)  # What is under way arrives.
     assert delivered.total() == system.completed * count, delivered
+
+
+# --- The evaluation -----------------------------------------------------------------------------
+
+
+def test_the_limits_of_each_profile_stand_in_a_table() -> None:
+    text = section(REPRODUCTION_PAGE, "Hosts with limits")
+    settings = {row[0].strip("`"): row[2:4] for row in rows(text)}
+    profiles = ("ethernet-100mbit", "srds12")
+    assert {NONE, *profiles} == PROFILES.keys()
+    for column, profile in enumerate(profiles):
+        documented = {key: float(cells[column]) for key, cells in settings.items()}
+        defaults = {key: float(getattr(RunConfig(), key)) for key in documented}
+        assert documented == defaults | PROFILES[profile]
+
+
+SMALL_BATCHES = {"batch_bytes_max": 8192, "dissemination_batch_bytes_max": 8192}
+"""As most suites of `srds12` have them."""
+
+
+def test_the_computed_limits_are_those_of_the_table() -> None:
+    table = rows(section(REPRODUCTION_PAGE, "The limit"))
+    assert table
+    for profile, protocol, bound_by, *in_thousands in table:
+        for replicas, thousands in zip((3, 5, 7, 9, 11), in_thousands, strict=True):
+            config = LoadConfig(
+                protocol=protocol,
+                replicas=replicas,
+                requests_per_frame_max=128,
+                **PROFILES[profile.strip("`")],
+                **(SMALL_BATCHES if profile == "`srds12`" else {}),
+            )
+            found = limit(config)
+            assert float(thousands) == pytest.approx(found.throughput_rps / 1e3, abs=0.05)
+            assert bound_by == f"{found.resource}, {found.host}"
+
+
+def test_every_figure_of_the_evaluation_stands_beside_its_suites() -> None:
+    documented = {
+        row[0].strip("`"): re.findall(r"`(\w+)`", row[1])
+        for row in rows(section(REPRODUCTION_PAGE, "The figures"))
+    }
+    assert documented == {each.figure_id: list(each.suites) for each in FIGURES.values()}
+
+
+def test_every_claim_is_listed() -> None:
+    listed = [row[0] for row in rows(section(PROTOCOLS_PAGE, "What is claimed"))]
+    assert listed == [claim.claim_id for claim in CLAIMS]
 
 
 # --- Tables -------------------------------------------------------------------------------------
@@ -204,11 +276,16 @@ def test_every_column_of_a_table_over_time_is_described(table: str) -> None:
     assert names(section(TABLES_PAGE, table)) == ["run_id", *TABLES[table]]
 
 
+def test_service_times_have_the_columns_of_latencies() -> None:
+    assert "[latency](#latency)" in section(TABLES_PAGE, "service")
+    assert TABLES["service"] == LATENCY_COLUMNS
+
+
 def measured(folder: Path) -> set[str]:
     """Return every column that some actor adds to the counters, but for those by message type."""
 
     async def columns(actor: Hosted) -> tuple[str, ...]:
-        await actor.listen("127.0.0.1")
+        await actor.listen("127.0.0.1", str(folder))
         await actor.begin()
         table = await actor.measurements()
         await actor.stop()
@@ -216,7 +293,9 @@ def measured(folder: Path) -> set[str]:
 
     found: set[str] = set()
     for name, protocol in PROTOCOLS.items():
-        config = LoadConfig(protocol=name, replicas=1, clients=1, crash_model="full")
+        config = LoadConfig(
+            protocol=name, replicas=1, clients=1, crash_model="full", network_delay_ms=1
+        )
         actors = [Replica(0, config, b"", str(folder / name)), ClientFleet(0, config, b"")]
         if protocol.coordinator:
             actors.append(Coordinator(0, config, b"", str(folder / "coordinator")))

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.core.arrivals import ClosedLoop, OpenLoop, Pace
 from actors.core.columns import U32, Columns, U32s
 from actors.core.config import LoadConfig
 from actors.core.effects import Effect, Outbox
@@ -26,7 +27,10 @@ from actors.core.messages import Message, Redirect, Replies, Requests
 from actors.core.service import Workload
 from actors.core.tables import LastRows, all_true, places
 
+Floats = NDArray[np.float64]
+
 RETRY = "retry"
+ARRIVAL = "arrival"
 
 
 def share_of_clients(config: LoadConfig, fleet: int) -> range:
@@ -36,13 +40,24 @@ def share_of_clients(config: LoadConfig, fleet: int) -> range:
     )
 
 
+def pace_of(config: LoadConfig, fleet: int) -> Pace:
+    """Return the pace at which the clients of `fleet` send: an even share of the whole load."""
+    if not config.arrival_rate_rps:
+        return ClosedLoop()
+    rng = np.random.default_rng((config.seed, fleet))
+    share = len(share_of_clients(config, fleet)) / config.clients
+    return OpenLoop(config.arrival_rate_rps * share, rng)
+
+
 class Clients:
     """The clients of one fleet. They begin at `start` and end at `stop`."""
 
     def __init__(self, fleet: int, config: LoadConfig, workload: Workload, talk_to: Role) -> None:
         share = share_of_clients(config, fleet)
         self.record = LatencyRecord()
-        """Latencies, in bins counted from `start`."""
+        """Latencies, in bins counted from `start`: from when a request was wanted."""
+        self.service_record = LatencyRecord()
+        """The same of open-loop clients, from when it was sent; else empty."""
         self.retried = 0
         self._share = slice(share.start, share.stop)
         self._ids: U32s = np.arange(share.start, share.stop, dtype=U32)
@@ -55,6 +70,7 @@ class Clients:
         self._out = Outbox()
         self._sequences: U32s = np.zeros(config.clients, U32)
         self._outstanding = np.zeros(config.clients, np.bool_)
+        self._since = np.zeros(config.clients)  # When the request was wanted.
         self._sent_at = np.zeros(config.clients)
         self._tried_at = np.zeros(config.clients)
         self._hosts_asked = np.zeros(config.clients, np.int16)
@@ -66,8 +82,11 @@ class Clients:
         self._retry_at = 0.0
         self._clients = config.clients
         self._arrived: list[bytes] = []
-        self._ready: U32s | None = None
-        self._unrecorded: NDArray[np.float64] | None = None
+        self._pace = pace_of(config, fleet)
+        self._is_open_loop = config.arrival_rate_rps > 0
+        self._may_send = False  # Whether somebody may be due.
+        self._arrival_at = float("inf")
+        self._answered: tuple[Floats, Floats] | None = None  # Since when these were wanted, sent.
         self._last_rows = LastRows(config.clients)
         self._completed = 0
         self._running = False
@@ -80,13 +99,13 @@ class Clients:
         """Have every client send its first request."""
         self._now = self._started_at = now
         self._running = True
-        self._ready = self._ids
+        self._pace.begin(self._ids, now)
+        self._may_send = True
         self._set_timer()
 
     def stop(self) -> None:
         """Send no new requests; those outstanding are still awaited and retried."""
         self._running = False
-        self._ready = None
 
     @property
     def outstanding(self) -> int:
@@ -129,9 +148,10 @@ class Clients:
         if self._turned_away:
             self._turn_to(self._leader)
         self._completed += len(rows)
-        self._unrecorded = self._now - self._sent_at[found]
+        self._answered = self._now - self._since[found], self._now - self._sent_at[found]
         if self._running:
-            self._ready = rows
+            self._pace.freed(rows)
+            self._may_send = True
 
     def _on_redirect(self, sender: Address, message: Redirect) -> None:
         if not 0 <= message.leader < self._hosts:
@@ -147,9 +167,13 @@ class Clients:
             self._turned_away = True
 
     def on_timer(self, name: str, now: float) -> None:
-        """Have clients that have waited too long try the next host."""
-        assert name == RETRY, name
+        """Send what has arrived, or have clients that have waited too long try the next host."""
         self._now = now
+        if name == ARRIVAL:
+            self._arrival_at = float("inf")
+            self._may_send = True
+            return
+        assert name == RETRY, name
         late = _clients(self._outstanding & (now - self._tried_at >= self._timeout_s))
         if self._follows_leader:
             self._look_for_leader(is_late=len(late) > 0)
@@ -190,20 +214,27 @@ class Clients:
         """Send the next request of every client that is ready or, once sent, note latencies."""
         if self._arrived:
             self._take_replies()
-        if self._ready is not None:
-            self._send_next(self._ready)
-            self._ready = None
-        if not self._out and self._unrecorded is not None:
-            self.record.record(self._unrecorded, self._now - self._started_at)
-            self._unrecorded = None
+        if self._may_send and self._running:
+            self._send_due()
+        if self._answered is not None and not self._out:
+            self._note_latencies(self._answered)
+            self._answered = None
         return self._out.drain()
 
-    def _send_next(self, rows: U32s) -> None:
-        found = places(rows)
-        self._sequences[found] += U32.type(1)
-        self._outstanding[found] = True
-        self._sent_at[found] = self._tried_at[found] = self._now
-        self._send(rows)
+    def _send_due(self) -> None:
+        self._may_send = False
+        rows, since = self._pace.due(self._now)
+        if len(rows):
+            found = places(rows)
+            self._sequences[found] += U32.type(1)
+            self._outstanding[found] = True
+            self._since[found] = since
+            self._sent_at[found] = self._tried_at[found] = self._now
+            self._send(rows)
+        next_at = self._pace.next_at
+        if next_at < self._arrival_at:
+            self._arrival_at = next_at
+            self._out.set_timer(ARRIVAL, next_at)
 
     def _send(self, rows: U32s) -> None:
         for host, part in self._by_host(rows):
@@ -211,6 +242,12 @@ class Clients:
             requests = Columns(part, sequences, self._workload.commands(part, sequences))
             for frame in requests.frames(self._rows_per_frame):
                 self._out.send(Address(self._talk_to, host), Requests(frame))
+
+    def _note_latencies(self, answered: tuple[Floats, Floats]) -> None:
+        response_s, service_s = answered
+        self.record.record(response_s, self._now - self._started_at)
+        if self._is_open_loop:
+            self.service_record.record(service_s, self._now - self._started_at)
 
     def _by_host(self, rows: U32s) -> Iterator[tuple[int, U32s]]:
         hosts = self._hosts_asked[places(rows)]
@@ -225,7 +262,7 @@ class Clients:
 
     def gauges(self) -> dict[str, float]:
         """Return how many requests are outstanding."""
-        return {"outstanding": self.outstanding}
+        return {"outstanding": self.outstanding, "waiting": self._pace.waiting}
 
     def counts(self) -> dict[str, float]:
         """Return how many requests were completed, and tried again."""

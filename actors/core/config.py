@@ -18,7 +18,69 @@ CLIENTS_MAX = 1 << 22
 FLEETS_MAX = 256
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What each host can do, where that is modelled; a profile is a set of these by name."""
+
+    profile: Annotated[
+        str, Meta(description="limits of a host by name; each may also be set by itself")
+    ] = "none"
+    egress_mbit_s: Annotated[
+        float, Meta(ge=0, le=1e6, description="what a host can send, in Mbit/s; 0 = no limit")
+    ] = 0.0
+    ingress_mbit_s: Annotated[
+        float, Meta(ge=0, le=1e6, description="what a host can receive, in Mbit/s; 0 = no limit")
+    ] = 0.0
+    network_delay_ms: Annotated[
+        Milliseconds,
+        Meta(ge=0, le=10_000, description="one-way latency between hosts, and to and from clients"),
+    ] = 0.0
+    cpu_us_per_client_request: Annotated[
+        float, Meta(ge=0, le=1e6, description="CPU to take a request in and to reply to it")
+    ] = 0.0
+    cpu_us_per_executed_request: Annotated[
+        float, Meta(ge=0, le=1e6, description="CPU to execute a request")
+    ] = 0.0
+    cpu_us_per_message: Annotated[
+        float,
+        Meta(ge=0, le=1e6, description="CPU to send, or to receive, a message between hosts"),
+    ] = 0.0
+    cpu_ns_per_byte: Annotated[
+        float, Meta(ge=0, le=1e6, description="CPU for a byte sent or received")
+    ] = 0.0
+    modelled_cores: Annotated[
+        int, Meta(ge=1, le=1024, description="cores of a host that this CPU is taken from")
+    ] = 1
+    dilation: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=1000,
+            description="by how much a run takes longer than what it models; all results are in "
+            "modelled time",
+        ),
+    ] = 1.0
+    cores_per_host: Annotated[
+        int,
+        Meta(ge=0, le=1024, description="cores of the machine that a host is pinned to; 0 = all"),
+    ] = 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is modelled."""
+        return any(
+            (
+                self.egress_mbit_s,
+                self.ingress_mbit_s,
+                self.network_delay_ms,
+                self.cpu_us_per_client_request,
+                self.cpu_us_per_executed_request,
+                self.cpu_us_per_message,
+                self.cpu_ns_per_byte,
+            )
+        )
+
+
+class Config(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one replicated system. Defaults follow the authors' code where it is sensible."""
 
     protocol: Annotated[str, Meta(description="which protocol orders the requests")] = "jpaxos"
@@ -156,6 +218,14 @@ class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=1, le=FLEETS_MAX, description="actors that the clients share")
     ] = 1
     request_bytes: Annotated[int, Meta(ge=0, le=1 << 20, description="payload of a request")] = 20
+    arrival_rate_rps: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1e8,
+            description="open-loop requests per second in all, a Poisson process; 0 = closed loop",
+        ),
+    ] = 0.0
     client_timeout_ms: Annotated[
         Milliseconds,
         Meta(ge=10, le=600_000, description="silence after which a client tries another host"),

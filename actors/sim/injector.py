@@ -19,10 +19,8 @@ from actors.faults import (
     Timeline,
     parse,
 )
+from actors.measurements import EventRow
 from actors.sim.system import System
-
-EventRow = tuple[float, str, str, str]
-"""When it took effect, in seconds since the load began; what happened; to whom; details."""
 
 POLL_S = 0.001
 """How often it is looked whether a restarted node takes part again."""

@@ -19,6 +19,14 @@ def encode(message: Wire) -> bytes:
     return _encoder.encode(message)
 
 
+def decode(encoded: bytes) -> Message:
+    """Return an encoded message; raises RemoteProtocolError unless it is a well-typed one."""
+    try:
+        return _message.decode(encoded)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"message of {len(encoded)} bytes: {error}") from error
+
+
 def decode_frame(body: bytes | memoryview) -> tuple[list[Message], list[int]]:
     """Return the messages of a frame's body, copied out of it, and the size of each in bytes.
 

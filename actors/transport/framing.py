@@ -10,6 +10,9 @@ from actors.core.errors import LocalProtocolError, RemoteProtocolError
 
 LENGTH = struct.Struct("<I")
 ARRAY_HEAD_BYTES_MAX = 5
+FRAME_BYTES_MIN = LENGTH.size + 1
+"""What a frame takes beside its messages, unless they are many."""
+
 FULL_FRAME_BYTES = 1 << 20
 """Size at which another frame is begun, so that a receiver can start before all has arrived."""
 
@@ -103,6 +106,11 @@ def frames(
         yield _frame(encoded[first:], total, frame_bytes_max)
 
 
+def require_fit(message: bytes, frame_bytes_max: int) -> None:
+    """Raise LocalProtocolError if a message alone is too large for a frame."""
+    _require_room(len(_array_head(1)) + len(message), frame_bytes_max)
+
+
 def frame(body: bytes) -> bytes:
     """Return the frame of a body."""
     return LENGTH.pack(len(body)) + body
@@ -111,9 +119,13 @@ def frame(body: bytes) -> bytes:
 def _frame(messages: Sequence[bytes], messages_bytes: int, frame_bytes_max: int) -> bytes:
     array_head = _array_head(len(messages))
     body_bytes = len(array_head) + messages_bytes
+    _require_room(body_bytes, frame_bytes_max)
+    return b"".join([LENGTH.pack(body_bytes), array_head, *messages])
+
+
+def _require_room(body_bytes: int, frame_bytes_max: int) -> None:
     if body_bytes > frame_bytes_max:
         raise LocalProtocolError(f"message of {body_bytes} bytes, {frame_bytes_max} allowed")
-    return b"".join([LENGTH.pack(body_bytes), array_head, *messages])
 
 
 def _array_head(count: int) -> bytes:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from actors.core.errors import RemoteProtocolError
@@ -20,6 +19,7 @@ from actors.transport.base import Endpoint, Receiver
 from actors.transport.codec import decode_frame
 from actors.transport.framing import LENGTH, FrameReader, frame, frames
 from actors.transport.handshake import HELLO_BYTES_MAX, authenticate, introduce
+from actors.transport.traffic import Traffic
 
 STRANGERS_MAX = 1024
 """Connections that may be waiting for the peer to introduce itself."""
@@ -28,25 +28,6 @@ REDIAL_DELAY_S_MIN = 0.05
 REDIAL_DELAY_S_MAX = 1.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Frames and their bytes, framing included, in both directions."""
-
-    frames_in: int = 0
-    frames_out: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-    def counts(self, prefix: str) -> dict[str, float]:
-        """Return the counts under names that begin with `prefix`."""
-        return {
-            f"{prefix}_frames_in": self.frames_in,
-            f"{prefix}_frames_out": self.frames_out,
-            f"{prefix}_bytes_in": self.bytes_in,
-            f"{prefix}_bytes_out": self.bytes_out,
-        }
 
 
 class TcpTransport:

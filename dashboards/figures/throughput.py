@@ -3,13 +3,13 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
-from dashboards.series import Series, hover_texts, split
+from dashboards import lines, theme
 
 TITLE = "Throughput against clients"
 WHAT_TO_SEE = (
-    "A line rises while clients wait for replies and goes flat where something saturates; "
-    "bars span the 95% confidence interval over the repeats, or their range if fewer than 3."
+    "A line rises while clients wait for replies and goes flat where something saturates; bars "
+    "span the 95% confidence interval over the repeats, or their range if fewer than 3. Dotted, "
+    "where hosts have limits, is the most that they allow."
 )
 
 
@@ -20,27 +20,4 @@ def draw(points: pd.DataFrame) -> go.Figure:
         xaxis=theme.log_axis("Closed-loop clients (count)", points["clients"]),
         yaxis=theme.linear_axis("Throughput (requests/s)"),
     )
-    figure.add_traces([_line(series) for series in split(points)])
-    return figure
-
-
-def _line(series: Series) -> go.Scatter:
-    rows = series.rows
-    return go.Scatter(
-        x=rows["clients"],
-        y=rows["throughput_rps"],
-        error_y={
-            "array": rows["throughput_rps_high"] - rows["throughput_rps"],
-            "arrayminus": rows["throughput_rps"] - rows["throughput_rps_low"],
-            "symmetric": False,
-            "thickness": 1.2,
-            "width": 4,
-        },
-        mode="lines+markers",
-        cliponaxis=False,
-        name=series.name,
-        line=theme.line(series.protocol, theme.dash(series.rank)),
-        marker=theme.marker(series.protocol, series.rank),
-        hovertext=hover_texts(series),
-        hoverinfo="text",
-    )
+    return figure.add_traces(list(lines.throughput(points, "clients")))

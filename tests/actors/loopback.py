@@ -25,9 +25,13 @@ PATIENCE_S = 30.0
 
 
 class System:
-    """What `Cluster` makes on Ray, without Ray: wired and started from `async with` on."""
+    """What `Cluster` makes on Ray, without Ray: wired and started from `async with` on.
 
-    def __init__(self, config: LoadConfig) -> None:
+    Hosts with limits share their budgets in a folder.
+    """
+
+    def __init__(self, config: LoadConfig, budgets: str | None = None) -> None:
+        self._budgets = budgets
         protocol = PROTOCOLS[config.protocol]
         self._talk_to = protocol.clients_talk_to
         self.replicas = [Replica(host, config, SECRET) for host in range(config.replicas)]
@@ -49,7 +53,7 @@ class System:
 
     async def __aenter__(self) -> Self:
         for address, node in self.nodes.items():
-            self.endpoints[address] = await node.listen(LOOPBACK)
+            self.endpoints[address] = await node.listen(LOOPBACK, self._budgets)
         await asyncio.gather(
             *(
                 self.nodes[address].connect(

@@ -3,17 +3,20 @@
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from actors.client import ClientFleet
 from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
 from actors.core.errors import RestartError
 from actors.core.ids import Address
 from actors.core.journal import Started
+from actors.model.profiles import PROFILES
 from actors.replica import Replica
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
@@ -248,6 +251,89 @@ def test_waiting_for_a_peer_that_never_comes_names_it() -> None:
         await replica.stop()
 
     run(test)
+
+
+# --- Hosts with limits ----------------------------------------------------------------------------
+
+ETHERNET = PROFILES["ethernet-100mbit"]
+
+
+@pytest.mark.parametrize("dilation", [1.0, 2.0])
+@pytest.mark.parametrize("name", ["jpaxos", "spaxos kv"])
+def test_hosts_with_limits_answer_every_client(name: str, dilation: float, tmp_path: Path) -> None:
+    limits = {**ETHERNET, "network_delay_ms": 2.0}  # More than is let pass as due.
+    config = msgspec.structs.replace(SYSTEMS[name], **limits, dilation=dilation)
+
+    async def test() -> None:
+        async with System(config, str(tmp_path)) as system:
+            await system.run(LOAD_S)
+            await system.settle(system.replicas)
+            assert (await system.acknowledged() > 0).all()
+            assert await system.verdict(system.replicas) == "ok"
+            assert system.counts(Address("replica", 0))["held_back"] > 0
+            assert "held_back" not in system.counts(Address("fleet", 0))
+
+    run(test)
+
+
+def test_the_actors_of_a_host_share_its_budget_and_no_others_do(tmp_path: Path) -> None:
+    """What one of them has taken is gone for the other: a second of the host's network."""
+    config = msgspec.structs.replace(SYSTEMS["spaxos"], **ETHERNET)
+
+    async def test() -> None:
+        nodes = [
+            Replica(1, config, SECRET),
+            Coordinator(1, config, SECRET),
+            Coordinator(2, config, SECRET),
+        ]
+        for node in nodes:
+            await node.listen(LOOPBACK, str(tmp_path))
+        replica, coordinator, elsewhere = (node._host.transport._budget for node in nodes)
+        second = 12_500_000
+        assert replica.put_out(1e9, 0.0, second) == pytest.approx(1e9 + 1)
+        assert coordinator.put_out(1e9, 0.0, second) == pytest.approx(1e9 + 2)
+        assert elsewhere.put_out(1e9, 0.0, second) == pytest.approx(1e9 + 1)
+        for node in nodes:
+            await node.stop()
+
+    run(test)
+
+
+def test_an_actor_that_comes_back_finds_the_budget_of_its_host_as_it_left_it(
+    tmp_path: Path,
+) -> None:
+    config = msgspec.structs.replace(SYSTEMS["spaxos"], **ETHERNET)
+
+    async def test() -> None:
+        for life in (1, 2):
+            replica = Replica(0, config, SECRET)
+            await replica.listen(LOOPBACK, str(tmp_path))
+            ends_at = replica._host.transport._budget.put_out(1e9, 0.0, 12_500_000)
+            assert ends_at == pytest.approx(1e9 + life)
+            await replica.stop()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("number", "cores_per_host", "pinned"),
+    [(0, 2, [{4, 5}]), (1, 2, [{6, 7}]), (2, 2, [{4, 5}]), (1, 3, [{7, 4, 5}]), (0, 0, [])],
+)
+def test_a_host_is_pinned_to_cores_of_its_own_as_far_as_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, number: int, cores_per_host: int, pinned: list[set[int]]
+) -> None:
+    chosen: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 5, 6, 7})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: chosen.append(cores))
+    config = LoadConfig(cores_per_host=cores_per_host)
+
+    async def test() -> None:
+        for node in (Replica(number, config, SECRET), ClientFleet(0, config, SECRET)):
+            await node.listen(LOOPBACK)
+            await node.stop()
+
+    run(test)
+    assert chosen == pinned
 
 
 # --- Watching -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pandas as pd
 
 from actors.core import histogram
 from experiments import summarise
-from experiments.results import EVENTS_COLUMNS
+from experiments.results import EVENTS_COLUMNS, LATENCY_COLUMNS
 from experiments.spec import RunConfig
 
 BIN_S = 0.1
@@ -20,6 +20,11 @@ SYSTEMS = {
     "spaxos": (800_000.0, 1.1, 0.8, 0.7),
     "multipaxos": (1_000_000.0, 0.7, 1.3, 0.3),
 }
+_NETWORK = [
+    f"network_mbit_s_{way}_{whose}_host{'s' if whose == 'other' else ''}"
+    for way in ("out", "in")
+    for whose in ("leader", "other")
+]
 
 
 class Story(NamedTuple):
@@ -109,6 +114,7 @@ def _disturbed(run: dict[Any, Any]) -> Disturbed:
             "completed": completed,
             "retried": 0,
             "outstanding": 1_000,
+            "waiting": 0,
             "latency_ms_sum": completed * run["latency_ms_mean"],
         }
     )
@@ -121,7 +127,15 @@ def _disturbed(run: dict[Any, Any]) -> Disturbed:
     events = pd.DataFrame(story.events, columns=list(EVENTS_COLUMNS))
     events["time_s"] += run["warmup_s"]
     config = msgspec.convert({key: run[key] for key in RunConfig.__struct_fields__}, RunConfig)
-    numbers = summarise.measure(config, timeline, latency, counters_of(pd.DataFrame([run])), events)
+    service = pd.DataFrame(columns=list(LATENCY_COLUMNS))
+    numbers = summarise.measure(
+        config,
+        timeline=timeline,
+        latency=latency,
+        service=service,
+        counters=counters_of(pd.DataFrame([run])),
+        events=events,
+    )
     run |= {key: numbers[key] for key in ("unavailability_s", "recovery_s", "throughput_rps")}
     run["retried"] = 1_000.0 * len(story.outages)
     tables = (timeline, latency[latency["count"] > 0], events)
@@ -149,7 +163,9 @@ def runs_of(
 def failed(runs: pd.DataFrame, row: int, **verdict: str) -> pd.DataFrame:
     """Return the runs with another verdict in one row, and no results there."""
     changed = runs.copy()
-    measured = [key for key in runs if key.startswith(("throughput", "latency_ms", "cpu_us"))]
+    settings = RunConfig.__struct_fields__
+    results = [key for key in runs if key.startswith(("throughput", "latency_ms", "cpu_us"))]
+    measured = [key for key in results if key not in settings]
     changed.loc[row, measured] = np.nan
     for column, text in verdict.items():
         changed.loc[row, column] = text
@@ -169,7 +185,7 @@ def counters_of(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _run(protocol: str, replicas: int, clients: int, repeat: int, noise: float) -> dict[str, Any]:
-    peak, unloaded_ms, leader_us, _ = SYSTEMS[protocol]
+    peak, unloaded_ms, leader_us, other_us = SYSTEMS[protocol]
     peak *= noise * 3 / replicas
     throughput = 1 / ((unloaded_ms / 1e3 / clients) ** 2 + peak**-2) ** 0.5
     mean_ms = clients / throughput * 1e3
@@ -192,6 +208,15 @@ def _run(protocol: str, replicas: int, clients: int, repeat: int, noise: float) 
         "latency_ms_p95": 1.6 * mean_ms,
         "latency_ms_p99": 2.4 * mean_ms,
         "latency_ms_p999": 5.0 * mean_ms,
+        "service_ms_p50": np.nan,
+        "service_ms_p99": np.nan,
+        "in_flight": float(clients),
+        "lag_ms": 0.0,
+        "limit_rps": np.nan,
+        "limit_by": "",
+        "cpu_cores_leader_host": throughput * leader_us * 1e-6,
+        "cpu_cores_other_hosts": throughput * other_us * 1e-6,
+        **dict.fromkeys(_NETWORK, throughput * 240e-6),
         "completed": float(int(throughput)),
         "retried": 0.0,
         "unavailability_s": 0.0,

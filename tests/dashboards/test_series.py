@@ -1,4 +1,4 @@
-from dashboards.series import hover_texts, split
+from dashboards.series import hover_text, hover_texts, split
 from experiments.summarise import summary
 from tests.dashboards.result_set import disturbed, runs_of
 
@@ -53,3 +53,16 @@ def test_a_hover_label_gives_every_number_of_its_point() -> None:
 
 def test_a_table_without_rows_has_no_curves() -> None:
     assert split(summary(runs_of()).iloc[:0]) == []
+
+
+def test_curves_along_another_setting_are_told_apart_by_their_clients() -> None:
+    curves = split(summary(runs_of(("jpaxos",), replicas=(5, 3), clients=(1, 10))), "replicas")
+    assert [series.name for series in curves] == ["JPaxos, clients = 1", "JPaxos, clients = 10"]
+    assert [list(series.rows["replicas"]) for series in curves] == [[3, 5], [3, 5]]
+
+
+def test_a_hover_label_gives_the_limit_where_there_is_one() -> None:
+    (point,) = summary(runs_of(("jpaxos",), clients=(10,))).to_dict("records")
+    assert "limit" not in hover_text("JPaxos", point)
+    limited = point | {"limit_rps": 70_400.0, "limit_by": "CPU of the leader"}
+    assert "Computed limit: 70.4 k requests/s (CPU of the leader)" in hover_text("", limited)

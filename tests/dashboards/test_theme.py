@@ -1,5 +1,6 @@
 import math
 
+import pandas as pd
 import pytest
 
 from dashboards import theme
@@ -56,3 +57,15 @@ def test_a_tint_runs_from_the_paper_to_the_pure_colour() -> None:
 )
 def test_a_long_logarithmic_axis_has_fewer_labels(values: list[float], dtick: str | int) -> None:
     assert theme.log_axis("Clients (count)", values)["dtick"] == dtick
+
+
+def test_error_bars_span_the_interval_of_a_measure() -> None:
+    rows = pd.DataFrame({"x_low": [1.0, 5.0], "x": [2.0, 5.0], "x_high": [4.0, 5.0]})
+    bars = theme.interval(rows, "x")
+    assert (list(bars["arrayminus"]), list(bars["array"])) == ([1, 0], [2, 0])
+    assert bars["visible"]
+
+
+def test_a_single_repeat_has_no_error_bars() -> None:
+    rows = pd.DataFrame({"x_low": [5.0], "x": [5.0], "x_high": [5.0]})
+    assert not theme.interval(rows, "x")["visible"]

@@ -25,7 +25,7 @@ def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Meas
     bins = range(round(config.load_s / BIN_S))
     completed = config.clients * REQUESTS_PER_CLIENT_AND_BIN
     timeline = [
-        (0, each, (each + 1) * BIN_S, completed, 0, config.clients, 2.0 * completed)
+        (0, each, (each + 1) * BIN_S, completed, 0, config.clients, 0, 2.0 * completed)
         for each in bins
     ]
     latency = [(0, each, 500, completed) for each in bins]
@@ -43,6 +43,7 @@ def measured(config: RunConfig, outcome: str = "ok", safety: str = "ok") -> Meas
         safety,
         pd.DataFrame(timeline, columns=list(TIMELINE_COLUMNS)),
         pd.DataFrame(latency, columns=list(LATENCY_COLUMNS)),
+        pd.DataFrame(columns=list(LATENCY_COLUMNS)),
         pd.DataFrame(counters, columns=[*COUNTERS_COLUMNS, "cpu_s", "leads", "rss_bytes"]),
         pd.DataFrame(events, columns=list(EVENTS_COLUMNS)),
     )

@@ -49,7 +49,7 @@ def test_every_protocol_runs_safely_and_is_measured(
     measured = live.run(config)
     assert (measured.outcome, measured.safety) == ("ok", "ok")
     _assert_tables_are_as_documented(config, measured)
-    numbers = summarise.measure(config, *measured.tables.values())
+    numbers = summarise.measure(config, **measured.tables)
     assert numbers["throughput_rps"] > 0
     assert 0 < numbers["latency_ms_p50"] <= numbers["latency_ms_p99"]
     assert_nothing_is_left()
@@ -105,7 +105,7 @@ def test_faults_happen_in_the_window_and_are_in_the_tables(live: LiveBackend) ->
         rows = measured.counters[measured.counters["actor"] == actor]
         assert 0.5 < rows["time_s"].max() < 1.5
     assert set(measured.timeline["fleet"]) == {0, 1}
-    assert summarise.measure(config, *measured.tables.values())["unavailability_s"] > 0
+    assert summarise.measure(config, **measured.tables)["unavailability_s"] > 0
 
 
 def test_a_service_that_raises_makes_a_failed_row_and_the_sweep_goes_on(

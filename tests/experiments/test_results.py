@@ -21,6 +21,7 @@ CONFIG = RunConfig(clients=2, warmup_s=0.0, duration_s=0.1, cooldown_s=0.1, faul
 READERS = {
     "timeline": results.timeline,
     "latency": results.latency,
+    "service": results.service,
     "counters": results.counters,
     "events": results.events,
 }
@@ -33,10 +34,16 @@ def _row(run_id: str, **values: object) -> Row:
     return row | texts | values
 
 
+def _tables() -> dict[str, pd.DataFrame]:
+    """Return tables none of which is empty."""
+    tables = measured(CONFIG).tables
+    return tables | {"service": tables["latency"]}
+
+
 def _record(folder: Path, *run_ids: str) -> None:
     with ResultsWriter(folder, SUITE) as writer:
         for run_id in run_ids:
-            writer.record(_row(run_id), measured(CONFIG).tables)
+            writer.record(_row(run_id), _tables())
 
 
 def _message(folder: Path) -> str:
@@ -48,7 +55,7 @@ def _message(folder: Path) -> str:
 def test_what_was_recorded_reads_back_run_by_run(tmp_path: Path) -> None:
     _record(tmp_path, "a", "b")
     assert list(results.runs(tmp_path)["run_id"]) == ["a", "b"]
-    for name, table in measured(CONFIG).tables.items():
+    for name, table in _tables().items():
         read = READERS[name](tmp_path)
         for run_id in ("a", "b"):
             rows = read[read["run_id"] == run_id].drop(columns="run_id").reset_index(drop=True)
@@ -81,7 +88,7 @@ def test_a_sweep_without_faults_has_a_table_without_events(tmp_path: Path) -> No
     quiet = measured(msgspec.structs.replace(CONFIG, faults="")).tables
     with ResultsWriter(tmp_path, SUITE) as writer:
         writer.record(_row("a"), quiet)
-        writer.record(_row("b"), measured(CONFIG).tables)
+        writer.record(_row("b"), _tables())
     events = results.events(tmp_path)
     assert events.to_dict("records") == [
         {"run_id": "b", "time_s": 0.0, "event": "kill", "target": "host-1", "detail": ""}
@@ -111,11 +118,11 @@ def test_the_suite_lies_beside_the_results_and_can_be_run_again(tmp_path: Path) 
     assert load_suite(str(tmp_path / "suite.toml")) == suite
 
 
-@pytest.mark.parametrize("moment", range(5))
+@pytest.mark.parametrize("moment", range(len(TABLES) + 1))
 def test_a_run_is_there_with_all_its_tables_or_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    """Killed before any of its five files takes its name, a run leaves what was there before."""
+    """Killed before any of its files takes its name, a run leaves what was there before."""
     _record(tmp_path, "a")
     renames: list[Path] = []
     replace = Path.replace
@@ -129,7 +136,7 @@ def test_a_run_is_there_with_all_its_tables_or_not_there(
     with ResultsWriter(tmp_path, SUITE) as writer:
         monkeypatch.setattr(Path, "replace", replace_or_die)
         with pytest.raises(KeyboardInterrupt):
-            writer.record(_row("b"), measured(CONFIG).tables)
+            writer.record(_row("b"), _tables())
         monkeypatch.undo()
         assert set(writer.rows()) == {"a"}
     assert len(renames) == moment

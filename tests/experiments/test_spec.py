@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.model.profiles import PROFILES
 from experiments.spec import RunConfig, Suite, SuiteError, load_suite, shipped_suites
 
 SUITE = """
@@ -81,6 +82,21 @@ def test_points_are_all_combinations_over_the_base(tmp_path: Path) -> None:
     )
 
 
+def test_a_profile_is_the_settings_that_it_stands_for(tmp_path: Path) -> None:
+    suite = load_suite(_write(tmp_path), ["profile=srds12"])
+    for point in suite.points():
+        assert {key: getattr(point, key) for key in PROFILES["srds12"]} == PROFILES["srds12"]
+
+
+def test_settings_of_ones_own_win_over_those_of_the_profile(tmp_path: Path) -> None:
+    text = '[base]\negress_mbit_s = 10\n[axes]\nprofile = ["none", "ethernet-100mbit"]'
+    none, ethernet = load_suite(_write(tmp_path, text)).points()
+    assert (none.egress_mbit_s, none.ingress_mbit_s) == (10.0, 0.0)
+    assert (ethernet.egress_mbit_s, ethernet.ingress_mbit_s) == (10.0, 100.0)
+    suite = load_suite(_write(tmp_path, text), ["network_delay_ms=[0, 5]"])
+    assert [point.network_delay_ms for point in suite.points()] == [0.0, 5.0, 0.0, 5.0]
+
+
 def test_a_whole_number_will_do_for_a_fraction(tmp_path: Path) -> None:
     duration = load_suite(_write(tmp_path)).base["duration_s"]
     assert isinstance(duration, float)
@@ -146,7 +162,7 @@ FILE_ERRORS = {
         "base.'two\\nlines' = 3: unknown key; docs/protocols.md lists all settings"
     ),
     '"two\\nlines" = 3': (
-        "'two\\nlines' = 3: unknown key; known are name, description, repeats, base and axes"
+        "'two\\nlines' = 3: unknown key; known are name, description, repeats, base, axes and cases"
     ),
     f"[base]\nseed = {'[' * 5000}": "not valid TOML: nested too deeply",
     f"[base]\nseed = {'{a = ' * 2000}1{'}' * 2000}": "not valid TOML: nested too deeply",
@@ -213,6 +229,33 @@ FILE_ERRORS = {
         'base.faults = "2 kill coordinator 0": event 1 (2 kill coordinator 0): '
         "this protocol has no coordinator"
     ),
+    '[base]\nprofile = "srds"': (
+        'base.profile = "srds": must be none, ethernet-100mbit or srds12; did you mean srds12?'
+    ),
+    "[base]\nprofile = 12": "base.profile = 12: must be text in quotes",
+    '[axes]\nprofile = ["none", "ethernet"]': (
+        'axes.profile[1] = "ethernet": must be none, ethernet-100mbit or srds12; '
+        "did you mean ethernet-100mbit?"
+    ),
+    '[base]\nbackend = "simulated"': 'base.backend = "simulated": must be "live" or "sim"',
+    '[base]\nbackend = "sim"': (
+        'base.backend = "sim": virtual time needs a network that takes time: set network_delay_ms'
+    ),
+    '[base]\nbackend = "sim"\nprofile = "srds12"\nnetwork_delay_ms = 0': (
+        'base.backend = "sim": virtual time needs a network that takes time: set network_delay_ms'
+    ),
+    '[base]\nbackend = "sim"\nprofile = "srds12"\nfaults = "2 kill host 0"': (
+        'base.faults = "2 kill host 0": only the live backend carries them out'
+    ),
+    '[base]\nbackend = "sim"\nprofile = "srds12"\ncrash_model = "full"': (
+        'base.crash_model = "full": only the live backend stores anything: must be crash_stop'
+    ),
+    '[base]\nprofile = "srds12"\ndilation = 2\nfaults = "2 kill host 0"': (
+        "base.dilation = 2.0: must be 1 where there are faults"
+    ),
+    "[base]\ndilation = 2": (
+        "base.dilation = 2.0: must be 1 where hosts have no limits: set a profile"
+    ),
     '[axes]\nfaults = ["2  heal", "2 heal"]': 'axes.faults[1] = "2 heal": is there twice',
     "[axes]\nreplicas = [3, 4]": "axes.replicas[1] = 4: must be odd (1, 3, 5, 7, ...)",
     "[axes]\nclients = [1, 2, 1]": "axes.clients[2] = 1: is there twice",
@@ -226,7 +269,7 @@ FILE_ERRORS = {
     "replicas = 3": "replicas = 3: belongs under [base]",
     "base = 3": "base = 3: must be a table: [base]",
     "repeat = 3": "repeat = 3: unknown key; did you mean repeats?",
-    "xyz = 3": ("xyz = 3: unknown key; known are name, description, repeats, base and axes"),
+    "xyz = 3": ("xyz = 3: unknown key; known are name, description, repeats, base, axes and cases"),
     "repeats = 0": "repeats = 0: must be a whole number from 1 to 1_000",
     'name = "a/b"': 'name = "a/b": must be one line of text without a slash',
     f"repeats = 1000\n[axes]\nclients = {list(range(1, 102))}": (
@@ -279,9 +322,9 @@ def test_what_is_wrong_in_an_override_is_told_in_one_line(
 def test_an_unknown_suite_is_told_with_what_there_is() -> None:
     with pytest.raises(SuiteError) as refusal:
         load_suite("dmeo")
+    *some, last = shipped_suites()
     assert str(refusal.value) == (
-        "dmeo: no such suite; shipped are bench, coordinator_crash, demo, false_suspicion, "
-        "follower_crash, leader_crash, partition, rolling_restart and throughput; "
+        f"dmeo: no such suite; shipped are {', '.join(some)} and {last}; "
         "others go by their path, ending in .toml; did you mean demo?"
     )
 

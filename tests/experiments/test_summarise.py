@@ -21,7 +21,7 @@ MILLISECOND, SECOND = (int(bucket) for bucket in histogram.buckets_of(np.array([
 
 def _timeline(completed: list[int], fleet: int = 0) -> pd.DataFrame:
     rows = [
-        (fleet, each, (each + 1) * 0.1, count, each, 9, 10.0 * count)
+        (fleet, each, (each + 1) * 0.1, count, each, 9, 0, 10.0 * count)
         for each, count in enumerate(completed)
     ]
     return pd.DataFrame(rows, columns=list(TIMELINE_COLUMNS))
@@ -48,6 +48,18 @@ def _events(*rows: tuple[float, str]) -> pd.DataFrame:
     return table.assign(target="host-0", detail="")
 
 
+def _measure(
+    config: RunConfig,
+    timeline: pd.DataFrame,
+    latency: pd.DataFrame,
+    counters: pd.DataFrame,
+    events: pd.DataFrame,
+) -> dict[str, float]:
+    """Measure a run of closed-loop clients."""
+    tables = {"timeline": timeline, "latency": latency, "counters": counters, "events": events}
+    return summarise.measure(config, service=_latency(), **tables)
+
+
 NO_COUNTERS = _counters()
 NO_EVENTS = _events()
 
@@ -56,7 +68,7 @@ def test_throughput_counts_the_window_alone() -> None:
     timeline = pd.concat(
         [_timeline([99, 99, 1, 2, 3, 99]), _timeline([99, 99, 10, 20, 30, 99], fleet=1)]
     )
-    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["completed"] == 66
     assert numbers["throughput_rps"] == pytest.approx(66 / 0.3)
     assert numbers["retried"] == 2 * (2 + 3 + 4)
@@ -70,7 +82,7 @@ def test_the_window_leaves_out_its_beginning_and_takes_in_its_end() -> None:
 
 def test_the_mean_weighs_every_request_alike() -> None:
     timeline = _timeline([0, 0, 1, 0, 3]).assign(latency_ms_sum=[0, 0, 8.0, 0, 4.0])
-    numbers = summarise.measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["latency_ms_mean"] == 3.0
 
 
@@ -84,7 +96,7 @@ def test_percentiles_come_from_the_merged_histogram() -> None:
         (0, 0, SECOND, 10_000),  # Warm-up.
         (1, 5, SECOND, 10_000),  # Cool-down.
     )
-    numbers = summarise.measure(CONFIG, timeline, latency, NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(CONFIG, timeline, latency, NO_COUNTERS, NO_EVENTS)
     assert numbers["latency_ms_p50"] == pytest.approx(1, rel=0.01)
     assert numbers["latency_ms_p95"] == pytest.approx(1, rel=0.01)
     assert numbers["latency_ms_p99"] == pytest.approx(1000, rel=0.01)
@@ -92,7 +104,7 @@ def test_percentiles_come_from_the_merged_histogram() -> None:
 
 
 def test_nothing_completed_has_a_throughput_and_no_latency() -> None:
-    numbers = summarise.measure(CONFIG, _timeline([5, 5]), _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(CONFIG, _timeline([5, 5]), _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["throughput_rps"] == 0
     assert math.isnan(numbers["latency_ms_mean"])
     assert math.isnan(numbers["latency_ms_p50"])
@@ -112,7 +124,7 @@ def _outages(
     """
     parts = [_timeline([100] * 10 + completed + [100] * 9, fleet) for fleet in range(fleets)]
     since = _events(*((LONG.warmup_s + time_s, event) for time_s, event in events))
-    numbers = summarise.measure(LONG, pd.concat(parts), _latency(), NO_COUNTERS, since)
+    numbers = _measure(LONG, pd.concat(parts), _latency(), NO_COUNTERS, since)
     return numbers["unavailability_s"], numbers["recovery_s"]
 
 
@@ -124,18 +136,18 @@ def test_the_longest_gap_in_the_replies_of_all_fleets_is_the_unavailability() ->
 def test_while_one_fleet_is_answered_there_is_no_gap() -> None:
     """The second fleet has no rows after its last reply, as one that was killed."""
     timeline = pd.concat([_timeline([1] * 80), _timeline([1] * 20, fleet=1)])
-    numbers = summarise.measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["unavailability_s"] == 0
 
 
 def test_a_gap_that_lasts_to_the_end_counts_though_the_timeline_ends_before() -> None:
-    numbers = summarise.measure(LONG, _timeline([1] * 50), _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(LONG, _timeline([1] * 50), _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["unavailability_s"] == 2.0
 
 
 def test_a_gap_outside_of_the_window_does_not_count() -> None:
     timeline = _timeline([0] * 10 + [1] * 60)
-    numbers = summarise.measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    numbers = _measure(LONG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
     assert numbers["unavailability_s"] == 0
 
 
@@ -203,7 +215,7 @@ def test_without_replies_before_the_fault_there_is_nothing_to_compare_with() -> 
 
 def test_a_window_shorter_than_a_second_has_no_recovery() -> None:
     events = _events((CONFIG.warmup_s + 0.1, "kill"))
-    numbers = summarise.measure(CONFIG, _timeline([9] * 8), _latency(), NO_COUNTERS, events)
+    numbers = _measure(CONFIG, _timeline([9] * 8), _latency(), NO_COUNTERS, events)
     assert math.isnan(numbers["recovery_s"])
 
 
@@ -253,9 +265,7 @@ def test_cpu_is_that_of_all_hosts_and_of_no_fleet() -> None:
         (-1, 3, 5.0, 0, 0, 0),  # A fleet.
         (0, 1, 5.0, 0, 0, 0),  # Warm-up.
     )
-    numbers = summarise.measure(
-        CONFIG, _timeline([0, 0, 500, 500]), _latency(), counters, NO_EVENTS
-    )
+    numbers = _measure(CONFIG, _timeline([0, 0, 500, 500]), _latency(), counters, NO_EVENTS)
     assert numbers["cpu_us_per_request"] == pytest.approx(130)
     assert numbers["cpu_us_per_request_leader_host"] == pytest.approx(90)
     assert numbers["cpu_us_per_request_other_hosts"] == pytest.approx(20)
@@ -346,6 +356,7 @@ def _runs(*rows: tuple[str, int, float], outcome: str = "ok", safety: str = "ok"
             settings
             | verdicts
             | dict.fromkeys(summarise.MEASURES, value)
+            | {"limit_rps": math.nan, "limit_by": ""}
             | {"protocol": protocol, "seed": repeat, "repeat": repeat}
             for protocol, repeat, value in rows
         ]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from actors.core.errors import RemoteProtocolError
 from actors.core.messages import Accept, CaughtUp, Message, Requests
-from actors.transport.codec import decode_frame, encode
+from actors.transport.codec import decode, decode_frame, encode
 from actors.transport.framing import frames
 from tests.actors.transport.strategies import MESSAGE_TYPES, messages, struct
 
@@ -22,6 +22,17 @@ def body_of(encoded: list[bytes]) -> bytes:
 def test_every_message_type_survives_the_round_trip(kind: type, data: st.DataObject) -> None:
     message = data.draw(struct(kind))
     assert decode_frame(body_of([encode(message)])) == ([message], [len(encode(message))])
+
+
+@given(messages)
+def test_a_message_without_a_frame_survives_the_round_trip(message: Message) -> None:
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xc1", encode(Accept(1, 2))[:-1], b"\x91" * 5000])
+def test_a_message_that_is_none_is_refused(garbage: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match=f"message of {len(garbage)} bytes"):
+        decode(garbage)
 
 
 @given(st.lists(messages, min_size=1, max_size=40))

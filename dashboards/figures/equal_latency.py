@@ -1,0 +1,124 @@
+"""Throughput at an equal bound on latency: how much may be offered before 1% waits too long."""
+
+import math
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboards import theme
+from dashboards.offered import open_loop
+
+TITLE = "Throughput at an equal bound on latency"
+WHAT_TO_SEE = (
+    "The offered load at which the 99th percentile, from arrival, reaches a bound: interpolated "
+    "along straight lines between the loads that were tried, which errs on the low side where the "
+    "curve bends upwards. A hatched bar with ≥ is the last load that the system kept up with, the "
+    "bound not reached there."
+)
+BOUNDS_MS = (2.0, 5.0, 10.0, 50.0)
+
+
+class Carried(NamedTuple):
+    """How much load a system carries within a bound."""
+
+    rate_rps: float
+    """nan where even the least load that was tried breaks the bound."""
+    is_least: bool
+    """Whether it may be more: the bound was not reached while the system kept up."""
+
+
+class Point(NamedTuple):
+    """An offered load, and how long the slowest of 100 requests took."""
+
+    rate_rps: float
+    p99_ms: float
+    kept_up: bool
+
+
+def carried(points: Sequence[Point], bound_ms: float) -> Carried:
+    """Return how much may be offered until the 99th percentile first exceeds `bound_ms`.
+
+    `points` in order of their rates. Between two of them the percentile is taken to grow along a
+    straight line; nothing is taken from the first that did not keep up, or from any beyond it.
+    """
+    number = next((i for i, each in enumerate(points) if not each.kept_up), len(points))
+    steady = points[:number]
+    if not steady or steady[0].p99_ms > bound_ms:
+        return Carried(math.nan, is_least=False)
+    for below, above in pairwise(steady):
+        if above.p99_ms > bound_ms:
+            part = (bound_ms - below.p99_ms) / (above.p99_ms - below.p99_ms)
+            rate_rps = below.rate_rps + part * (above.rate_rps - below.rate_rps)
+            return Carried(rate_rps, is_least=False)
+    return Carried(steady[-1].rate_rps, is_least=True)
+
+
+def table(points: pd.DataFrame) -> pd.DataFrame:
+    """Return what each protocol carries within each bound: protocol, bound_ms and `Carried`."""
+    rows = []
+    for protocol, offered in open_loop(points).groupby("protocol"):
+        curve = [
+            Point(*row)
+            for row in offered[["arrival_rate_rps", "latency_ms_p99", "kept_up"]].itertuples(
+                index=False
+            )
+        ]
+        for bound_ms in BOUNDS_MS:
+            found = carried(curve, bound_ms)._asdict()
+            rows.append({"protocol": str(protocol), "bound_ms": bound_ms, **found})
+    return pd.DataFrame(rows, columns=["protocol", "bound_ms", *Carried._fields])
+
+
+def draw(points: pd.DataFrame) -> go.Figure:
+    """Plot what each protocol carries within each of `BOUNDS_MS`, side by side."""
+    rows = table(points)
+    figure = theme.figure(
+        TITLE,
+        xaxis={"title": {"text": "Bound on the 99th percentile (ms)"}, "type": "category"},
+        yaxis=theme.linear_axis("Offered load carried (requests/s)"),
+        barmode="group",
+        bargap=0.35,
+    )
+    figure.add_traces([_bars(of, str(protocol)) for protocol, of in rows.groupby("protocol")])
+    return figure.update_xaxes(ticks="", showgrid=False)
+
+
+def _bars(rows: pd.DataFrame, protocol: str) -> go.Bar:
+    return go.Bar(
+        x=[f"{bound_ms:g}" for bound_ms in rows["bound_ms"]],
+        y=rows["rate_rps"].fillna(0.0),
+        name=theme.label(protocol),
+        text=[_text(row) for row in rows.to_dict("records")],
+        textposition="outside",
+        cliponaxis=False,
+        marker={
+            "color": theme.colour(protocol),
+            "pattern": {
+                "shape": ["/" if is_least else "" for is_least in rows["is_least"]],
+                "fillmode": "overlay",
+                "solidity": 0.25,
+            },
+        },
+        hovertext=[_hover_text(row) for row in rows.to_dict("records")],
+        hoverinfo="text",
+    )
+
+
+def _text(row: dict[Hashable, Any]) -> str:
+    if math.isnan(row["rate_rps"]):
+        return "none"
+    return f"{'≥ ' if row['is_least'] else ''}{theme.si(row['rate_rps'])}"
+
+
+def _hover_text(row: dict[Hashable, Any]) -> str:
+    limit = "kept up with no more" if row["is_least"] else "the bound is reached there"
+    if math.isnan(row["rate_rps"]):
+        limit = "even the least load tried takes longer"
+    facts = {
+        "Bound on p99": f"{row['bound_ms']:g} ms",
+        "Carried": f"{_text(row)} requests/s, {limit}",
+    }
+    return theme.hover(theme.label(row["protocol"]), facts)

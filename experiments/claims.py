@@ -1,0 +1,343 @@
+"""The scorecard: what the S-Paxos paper and its critics claim, held against what was measured.
+
+Where the claims come from: docs/protocols.md, "What is claimed". Per-figure numbers of the paper
+are not available to us; the workload of 20-byte requests is our choice. A claim is judged only
+where its suite has been run.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from experiments import messages
+
+Verdict = Literal["reproduced", "trend", "not reproduced"]
+
+Points = Mapping[str, pd.DataFrame]
+"""`experiments.summarise.summary` of each suite that was run, by its name."""
+
+
+class Finding(NamedTuple):
+    """What we found, and what that makes of a claim."""
+
+    ours: str
+    verdict: Verdict
+    reason: str
+
+
+class Claim(NamedTuple):
+    """A claim, who makes it, and how it is judged."""
+
+    claim_id: str
+    claim: str
+    paper: str
+    """The number claimed, or the critics' words."""
+    suites: tuple[str, ...]
+    judge: Callable[[Points], Finding]
+
+
+class Score(NamedTuple):
+    """A row of the scorecard."""
+
+    id: str
+    claim: str
+    paper: str
+    ours: str
+    verdict: Verdict
+    reason: str
+
+
+def scorecard(points: Points) -> list[Score]:
+    """Judge every claim whose suites are among `points`."""
+    return [
+        Score(claim.claim_id, claim.claim, claim.paper, *_judged(claim, points))
+        for claim in CLAIMS
+        if all(suite in points for suite in claim.suites)
+    ]
+
+
+class _NotMeasuredError(Exception):
+    """What a claim is judged by has not been measured; the message says what."""
+
+
+def _judged(claim: Claim, points: Points) -> Finding:
+    try:
+        return claim.judge(points)
+    except _NotMeasuredError as error:
+        return Finding("nothing", "not reproduced", str(error))
+
+
+# --- Reading points -----------------------------------------------------------------------------
+
+
+def _of(points: Points, suite: str, protocol: str, **settings: object) -> pd.DataFrame:
+    """Return points that have been measured; raises _NotMeasuredError where there are none."""
+    rows = points[suite][points[suite]["protocol"] == protocol]
+    for key, value in settings.items():
+        rows = rows[rows[key] == value]
+    sound = rows[rows["throughput_rps"].notna()]
+    if sound.empty:
+        which = "".join(f", {key} = {value}" for key, value in settings.items())
+        raise _NotMeasuredError(f"no sound run of {protocol}{which} in {suite}")
+    return sound
+
+
+def _peak(points: Points, suite: str, protocol: str, **settings: object) -> float:
+    return float(_of(points, suite, protocol, **settings)["throughput_rps"].max())
+
+
+def _by(points: Points, suite: str, protocol: str, key: str) -> dict[Any, float]:
+    """Return the best throughput for each value of a setting, in order of it."""
+    best = _of(points, suite, protocol).groupby(key)["throughput_rps"].max().sort_index()
+    return dict(zip(best.index.tolist(), best.tolist(), strict=True))
+
+
+def _kreq(rate: float) -> str:
+    return f"{rate / 1e3:,.1f} kreq/s"
+
+
+def _graded(*, reproduced: bool, trend: bool) -> Verdict:
+    return "reproduced" if reproduced else "trend" if trend else "not reproduced"
+
+
+# --- The paper's claims -------------------------------------------------------------------------
+
+
+def _jpaxos_peak(points: Points) -> Finding:
+    peak = _peak(points, "srds12_clients", "jpaxos")
+    off = abs(peak - 70e3) / 70e3
+    verdict = _graded(reproduced=off <= 0.02, trend=off <= 0.1)
+    return Finding(
+        _kreq(peak), verdict, "fitted: the one number that was, so no evidence by itself"
+    )
+
+
+def _jpaxos_saturates(points: Points) -> Finding:
+    by_clients = _by(points, "srds12_clients", "jpaxos", "clients")
+    peak, most = max(by_clients.values()), max(by_clients)
+    clients = min(each for each, rate in by_clients.items() if rate >= 0.95 * peak)
+    last = by_clients[most] / peak
+    verdict = _graded(
+        reproduced=500 <= clients <= 2000 and last > 0.9, trend=100 <= clients <= 4000
+    )
+    reason = f"95% of the peak is reached there; with {most:,} it is {last:.0%}"
+    return Finding(f"{clients:,} clients", verdict, reason)
+
+
+def _followers_idle(points: Points) -> Finding:
+    rows = _of(points, "srds12_clients", "jpaxos")
+    busiest = rows[rows["throughput_rps"] == rows["throughput_rps"].max()]
+    share = float((busiest["cpu_cores_other_hosts"] / busiest["cpu_cores_leader_host"]).iloc[0])
+    verdict = _graded(reproduced=share <= 0.25, trend=share <= 0.5)
+    return Finding(f"{share:.0%} of the leader's CPU", verdict, "a follower executes, and votes")
+
+
+def _jpaxos_and_replicas(points: Points) -> Finding:
+    by_n = _by(points, "srds12_replicas", "jpaxos", "replicas")
+    ratio = by_n[max(by_n)] / by_n[min(by_n)]
+    verdict = _graded(reproduced=0.8 <= ratio < 0.995, trend=0.7 <= ratio <= 1.01)
+    ours = f"{ratio:.1%} of n = {min(by_n)} at n = {max(by_n)}"
+    return Finding(ours, verdict, "one value goes to more followers, but a large batch shares that")
+
+
+def _spaxos_peak(points: Points) -> Finding:
+    peak = _peak(points, "srds12_replicas", "spaxos")
+    verdict = _graded(reproduced=peak >= 450e3, trend=peak >= 200e3)
+    reason = "a prediction: it depends on how much of a request's CPU is its execution"
+    if "srds12_split" in points:
+        by_case = _by(points, "srds12_split", "spaxos", "case")
+        low, high = min(by_case.values()), max(by_case.values())
+        reason += f" ({_kreq(low)} to {_kreq(high)} for a share of 40% to 0%)"
+    return Finding(_kreq(peak), verdict, reason)
+
+
+def _spaxos_ratio(points: Points) -> Finding:
+    jpaxos, spaxos = (
+        _by(points, "srds12_replicas", protocol, "replicas") for protocol in ("jpaxos", "spaxos")
+    )
+    ratios = {n: spaxos[n] / jpaxos[n] for n in spaxos if n in jpaxos}
+    n = max(ratios, key=ratios.__getitem__)
+    verdict = _graded(reproduced=ratios[n] >= 4.5, trend=ratios[n] >= 2)
+    return Finding(f"{ratios[n]:.1f} times", verdict, f"at n = {n}; a prediction")
+
+
+def _spaxos_grows(points: Points) -> Finding:
+    by_n = _by(points, "srds12_replicas", "spaxos", "replicas")
+    rates = list(by_n.values())
+    growth = rates[-1] / rates[0]
+    verdict = _graded(reproduced=rates == sorted(rates) and growth >= 1.5, trend=growth >= 1.1)
+    ours = ", ".join(f"n = {n}: {_kreq(rate)}" for n, rate in by_n.items())
+    return Finding(ours, verdict, "clients are shared, execution is not: growth slows down")
+
+
+def _latency(points: Points) -> Finding:
+    ms = {
+        protocol: float(
+            _of(points, "srds12_unloaded", protocol, replicas=3)["latency_ms_p50"].min()
+        )
+        for protocol in ("jpaxos", "spaxos")
+    }
+    more = ms["spaxos"] / ms["jpaxos"] - 1
+    verdict = _graded(reproduced=0.2 <= more <= 0.45, trend=0 < more <= 0.8)
+    reason = (
+        f"one client, {ms['jpaxos']:.2f} ms and {ms['spaxos']:.2f} ms: a batch must be stable first"
+    )
+    return Finding(f"{more:+.0%}", verdict, reason)
+
+
+# --- The critics' claims ------------------------------------------------------------------------
+
+
+def _different_workloads(points: Points) -> Finding:
+    clients = max(set(points["srds12_clients"]["clients"]) - {4000}, default=1000)
+    rates = {p: _peak(points, "srds12_clients", p, clients=clients) for p in ("jpaxos", "spaxos")}
+    ratio = rates["spaxos"] / rates["jpaxos"]
+    verdict = _graded(reproduced=ratio >= 1.5, trend=ratio >= 1.1)
+    ours = (
+        f"{_kreq(rates['jpaxos'])} and {_kreq(rates['spaxos'])} offered by {clients:,} clients each"
+    )
+    return Finding(ours, verdict, "closed-loop clients ask again as soon as they are answered")
+
+
+def _network(points: Points) -> Finding:  # noqa: ARG001 - counted, not measured.
+    counts = {p: messages.count(p, "all", 3).network_messages for p in ("multipaxos", "spaxos")}
+    ratio = counts["spaxos"] / counts["multipaxos"]
+    verdict = _graded(reproduced=ratio >= 1.5, trend=ratio > 1)
+    ours = f"{counts['spaxos']} messages a request, Multi-Paxos {counts['multipaxos']} (n = 3)"
+    return Finding(ours, verdict, "unbatched; in full batches bytes per request are nearly equal")
+
+
+def _formulas(points: Points) -> Finding:  # noqa: ARG001 - counted, not measured.
+    rows = [
+        messages.count(protocol, accept_to, n)
+        for protocol in ("multipaxos", "spaxos")
+        for accept_to in ("all", "leader")
+        for n in (3, 5, 7, 9)
+    ]
+    exact = sum(row.messages == row.formula for row in rows)
+    verdict = _graded(reproduced=exact == len(rows), trend=False)
+    return Finding(
+        f"{exact} of {len(rows)} counts", verdict, "n = 3, 5, 7, 9, both settings of accept_to"
+    )
+
+
+def _littles_law(points: Points) -> Finding:
+    table = points["srds12_clients"].dropna(subset="throughput_rps")
+    if table.empty:
+        raise _NotMeasuredError("no sound run in srds12_clients")
+    in_system = table["throughput_rps"] * table["latency_ms_mean"] * 1e-3
+    worst = float((in_system / table["clients"] - 1).abs().max())
+    verdict = _graded(reproduced=worst <= 0.02, trend=worst <= 0.05)
+    reason = f"throughput times response time, at {len(table)} points of both systems"
+    return Finding(f"within {worst:.1%}", verdict, reason)
+
+
+# --- Where the network is the bottleneck --------------------------------------------------------
+
+
+def _network_bound(points: Points) -> Finding:
+    simulated = _network_ratio(points, "sim")
+    try:
+        ratio = _network_ratio(points, "live")
+    except _NotMeasuredError as error:
+        ratio, reason = simulated, f"in virtual time alone: {error}"
+    else:
+        reason = f"on Ray; in virtual time {simulated:.1f} times"
+    verdict = _graded(reproduced=ratio >= 2, trend=ratio >= 1.3)
+    return Finding(f"{ratio:.1f} times at n = 3, 100 Mbit/s", verdict, reason)
+
+
+def _network_ratio(points: Points, backend: str) -> float:
+    spaxos, jpaxos = (
+        _peak(points, "ethernet_100mbit", protocol, backend=backend, replicas=3)
+        for protocol in ("spaxos", "jpaxos")
+    )
+    return spaxos / jpaxos
+
+
+CLAIMS = (
+    Claim(
+        "jpaxos-peak",
+        "JPaxos is limited by its leader's CPU",
+        "70 kreq/s",
+        ("srds12_clients",),
+        _jpaxos_peak,
+    ),
+    Claim(
+        "jpaxos-saturates",
+        "JPaxos peaks at about 1,000 clients; more do not help",
+        "1,000 clients",
+        ("srds12_clients",),
+        _jpaxos_saturates,
+    ),
+    Claim(
+        "jpaxos-followers",
+        "The other replicas of JPaxos are only lightly loaded",
+        "lightly",
+        ("srds12_clients",),
+        _followers_idle,
+    ),
+    Claim(
+        "jpaxos-replicas",
+        "More replicas lower the throughput of JPaxos slightly",
+        "slightly lower",
+        ("srds12_replicas",),
+        _jpaxos_and_replicas,
+    ),
+    Claim(
+        "spaxos-peak",
+        "S-Paxos reaches up to 500 kreq/s",
+        "500 kreq/s",
+        ("srds12_replicas",),
+        _spaxos_peak,
+    ),
+    Claim(
+        "spaxos-ratio",
+        "S-Paxos is up to 5 times as fast",
+        "5 times",
+        ("srds12_replicas",),
+        _spaxos_ratio,
+    ),
+    Claim(
+        "spaxos-grows",
+        "The throughput of S-Paxos grows with the number of replicas",
+        "up to n = 7 to 11",
+        ("srds12_replicas",),
+        _spaxos_grows,
+    ),
+    Claim(
+        "latency", "Latency grows by only about one third", "+33%", ("srds12_unloaded",), _latency
+    ),
+    Claim(
+        "leader-network",
+        "The leader's network can be the bottleneck, too, and S-Paxos offloads it",
+        "limited by CPU or network",
+        ("ethernet_100mbit",),
+        _network_bound,
+    ),
+    Claim(
+        "different-workloads",
+        "Critics: equal numbers of clients are different workloads",
+        "different rates",
+        ("srds12_clients",),
+        _different_workloads,
+    ),
+    Claim(
+        "littles-law",
+        "Closed-loop clients: as many as throughput times response time (Little)",
+        "exactly",
+        ("srds12_clients",),
+        _littles_law,
+    ),
+    Claim(
+        "network-load",
+        "Critics: S-Paxos puts more load on the network",
+        "substantially more",
+        (),
+        _network,
+    ),
+    Claim(
+        "formulas", "Critics: messages per request follow four formulas", "exactly", (), _formulas
+    ),
+)
