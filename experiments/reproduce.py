@@ -30,6 +30,8 @@ from experiments.sweep import Run, expand
 SCORECARD = "scorecard.json"
 COMMANDS = "commands.txt"
 KIND = "kind.json"
+REASONS_FIT = 120
+"""Columns of a terminal that has room for the reasons, too."""
 MESSAGES = "messages"
 """What a reproduction holds beside the folders of its suites: see `dashboards.reproduction`."""
 
@@ -70,7 +72,7 @@ def run(
         _run(plan, address, console)
     scores = scorecard(read_points([plan.folder for plan in plans]))
     _write_all(folder, scores, wanted)
-    console.print(_scorecard_table(scores))
+    console.print(_scorecard_table(scores, has_room=console.width >= REASONS_FIT))
     _write_report(folder, wanted)
     return 0 if all(map(_is_sound, plans)) else EXIT_FAILED
 
@@ -182,14 +184,16 @@ def _write_all(folder: Path, scores: Sequence[Score], figure_ids: Sequence[str])
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
-def _scorecard_table(scores: Sequence[Score]) -> Table:
-    table = Table(title="Scorecard", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("claim", "paper", "ours", "verdict", "reason"):
+def _scorecard_table(scores: Sequence[Score], *, has_room: bool) -> Table:
+    caption = None if has_room else "The reasons stand in the report."
+    table = Table(title="Scorecard", title_justify="left", box=box.SIMPLE_HEAD, caption=caption)
+    for column in ("claim", "paper", "ours", "verdict", *(["reason"] if has_room else [])):
         table.add_column(column, overflow="fold")
     styles = {"reproduced": "green", "trend": "yellow", "not reproduced": "red"}
     for score in scores:
         verdict = f"[{styles[score.verdict]}]{score.verdict}[/]"
-        table.add_row(score.claim, score.paper, score.ours, verdict, score.reason)
+        reason = [score.reason] if has_room else []
+        table.add_row(score.claim, score.paper, score.ours, verdict, *reason)
     return table
 
 
