@@ -1,17 +1,25 @@
 """What a set of runs says, in words: sentences computed from the tables, as HTML."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from html import escape
-from itertools import combinations
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from dashboards import faults, theme
+from dashboards.offered import KEPT_UP_SHARE, open_loop
 from dashboards.series import Series, split
 
 _HITS_MAX = 3
+_BOUND_SHARE = 0.9
+"""The share of its computed limit from which on a system is held back by that limit."""
+
+_AT_LIMIT_SHARE = 0.98
+"""The share of it from which on no other load could bring much more."""
+
+Row = Mapping[Hashable, Any]
+"""A row of `experiments.summarise.summary`."""
 
 
 class Finding(NamedTuple):
@@ -27,14 +35,18 @@ def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> 
 
     `events` are those of the runs that `dashboards.faults` shows.
     """
-    curves = split(points)
+    closed = split(points[points["arrival_rate_rps"] == 0])
+    opened = split(open_loop(points), "arrival_rate_rps")
+    peaks = list(_at_their_peaks(closed))
     found = [
         Finding("What was run", _what_was_run(runs), []),
         _under_faults(runs, events),
-        Finding("Peak throughput", "", [_peak(curve) for curve in curves]),
-        Finding("Compared at their peaks", "", list(_ratios(curves))),
-        Finding("Read with care", "", list(_caveats(runs))),
-        Finding("Lightest load", "", [_light_load(curve) for curve in curves]),
+        Finding("S-Paxos against JPaxos", "", [*map(_ratio, peaks), *_at_equal_load(opened)]),
+        Finding("Why", "", list(_reasons(peaks, runs["cores"]))),
+        _peaks(closed),
+        _offered(opened),
+        Finding("Latency under the lightest load", "", list(_light_loads([*closed, *opened]))),
+        Finding("Read with care", "", list(_caveats(runs, opened))),
         _safety(runs),
         _failures(runs),
     ]
@@ -46,10 +58,46 @@ def _what_was_run(runs: pd.DataFrame) -> str:
     suite = f"<em>{escape(str(runs['suite'].iloc[0]))}</em>"
     replicas = _listed(str(count) for count in sorted(runs["replicas"].unique()))
     return (
-        f"{_count(len(runs), 'run')} of the suite {suite}: {protocols} on {replicas} "
-        f"replicas, with {_span(runs['clients'])} closed-loop clients and "
-        f"{_count(runs['repeat'].nunique(), 'repeat')} of each point."
+        f"{_count(len(runs), 'run')} of the suite {suite}: {protocols} on {replicas} replicas, "
+        f"with {_listed(_loads(runs))}; {_count(runs['repeat'].nunique(), 'repeat')} of each "
+        f"point, on {'; '.join(_hosts(runs))}."
     )
+
+
+def _loads(runs: pd.DataFrame) -> Iterator[str]:
+    is_open = runs["arrival_rate_rps"] > 0
+    closed, opened = runs[~is_open], runs[is_open]
+    if len(closed):
+        yield f"{_span(closed['clients'])} closed-loop clients"
+    if len(opened):
+        rates = [theme.si(rate) for rate in _ends(opened["arrival_rate_rps"])]
+        yield (
+            f"{' to '.join(rates)} requests/s offered by {_span(opened['clients'])} open-loop "
+            "clients"
+        )
+
+
+def _hosts(runs: pd.DataFrame) -> Iterator[str]:
+    """Yield the kinds of hosts, each with the backends that ran it."""
+    backends_of: dict[str, list[str]] = {}
+    for backend, rows in runs.groupby("backend"):
+        backends_of.setdefault(_limits(rows), []).append(_BACKENDS[str(backend)])
+    for hosts, backends in backends_of.items():
+        yield f"{hosts}, {_listed(backends)}"
+
+
+def _limits(runs: pd.DataFrame) -> str:
+    is_limited = runs["limit_rps"].notna()
+    profiles = sorted({escape(str(each)) for each in runs[is_limited]["profile"]} - {"none"})
+    named = f" ({_listed(profiles)})" if profiles else ""
+    kinds = [
+        *(["without limits"] if not is_limited.all() else []),
+        *([f"with limits{named}"] if is_limited.any() else []),
+    ]
+    return f"hosts {_listed(kinds)}"
+
+
+_BACKENDS = {"live": "on Ray", "sim": "in virtual time"}
 
 
 def _under_faults(runs: pd.DataFrame, events: pd.DataFrame) -> Finding:
@@ -95,83 +143,260 @@ def _recovery(recovery_s: float) -> str:
     return f"90% of the throughput again after <strong>{recovery_s:.1f} s</strong>"
 
 
-def _peak(curve: Series) -> str:
-    peak = _peak_of(curve)
-    is_last = peak["clients"] == curve.rows["clients"].max()
-    beyond = " These are the most clients tried: the true peak may lie beyond." if is_last else ""
-    return (
-        f"<strong>{curve.name}</strong> reaches "
-        f"<strong>{theme.si(peak['throughput_rps'], 'requests/s')}</strong> with "
-        f"{_count(peak['clients'], 'client')}; half of the requests then take at most "
-        f"{_ms(peak['latency_ms_p50'])} and 99% at most {_ms(peak['latency_ms_p99'])}.{beyond}"
+# --- S-Paxos against JPaxos ---------------------------------------------------------------------
+
+
+class _Pair(NamedTuple):
+    """The points at which JPaxos and S-Paxos, with equal settings, reach their peaks."""
+
+    settings: str
+    jpaxos: Row
+    spaxos: Row
+
+    @property
+    def ratio(self) -> float:
+        """How many times the peak of JPaxos that of S-Paxos is."""
+        return float(self.spaxos["throughput_rps"] / self.jpaxos["throughput_rps"])
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether hosts had limits of their own."""
+        return math.isfinite(self.jpaxos["limit_rps"] + self.spaxos["limit_rps"])
+
+    @property
+    def is_relieved(self) -> bool:
+        """Whether S-Paxos is ahead, of a JPaxos that its leader's limits hold back."""
+        by_leader = str(self.jpaxos["limit_by"]).endswith(" of the leader")
+        is_held = self.is_limited and _share_of_limit(self.jpaxos) >= _BOUND_SHARE
+        return self.ratio > 1 and by_leader and is_held
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether S-Paxos is behind, with more work for hosts that may share a machine."""
+        more = self.spaxos["cpu_us_per_request"] > self.jpaxos["cpu_us_per_request"]
+        may_share = not self.is_limited and self.spaxos["placement"] != "strict_spread"
+        return bool(self.ratio < 1 and more and may_share)
+
+
+def _at_their_peaks(curves: Sequence[Series]) -> Iterator[_Pair]:
+    for curve_pair in _equal_settings(curves):
+        jpaxos, spaxos = map(_peak_of, curve_pair)
+        if jpaxos["throughput_rps"]:
+            yield _Pair(curve_pair[0].settings, jpaxos, spaxos)
+
+
+def _equal_settings(curves: Sequence[Series]) -> Iterator[tuple[Series, Series]]:
+    """Yield the curves of JPaxos and S-Paxos that nothing else sets apart."""
+    spaxos = {curve.rank: curve for curve in curves if curve.protocol == "spaxos"}
+    for curve in curves:
+        if curve.protocol == "jpaxos" and curve.rank in spaxos:
+            yield curve, spaxos[curve.rank]
+
+
+def _ratio(pair: _Pair) -> str:
+    hosts = "with limits of their own" if pair.is_limited else "without limits"
+    times = f"<strong>{theme.significant(pair.ratio)} times</strong>"
+    return _led(
+        pair.settings,
+        f"on hosts {hosts}, the peak of S-Paxos is {times} that of JPaxos.{_bounds(pair)}",
     )
 
 
-def _ratios(curves: Sequence[Series]) -> Iterator[str]:
-    for one, other in combinations(curves, 2):
-        if {one.protocol, other.protocol} == {"jpaxos", "spaxos"} and one.rank == other.rank:
-            ratio = _peak_of(other)["throughput_rps"] / _peak_of(one)["throughput_rps"]
-            yield (
-                f"The peak of {other.name} is <strong>{theme.significant(ratio)} times</strong> "
-                f"that of {one.name}."
+def _bounds(pair: _Pair) -> str:
+    """Say what the hosts allow or, without limits, what a request took of them."""
+    if pair.is_limited:
+        of_spaxos, of_jpaxos = (
+            f"{theme.si(row['limit_rps'], 'requests/s')} ({escape(row['limit_by'])})"
+            for row in (pair.spaxos, pair.jpaxos)
+        )
+        return f" Computed limits: S-Paxos {of_spaxos}, JPaxos {of_jpaxos}."
+    spaxos_us, jpaxos_us = (each["cpu_us_per_request"] for each in (pair.spaxos, pair.jpaxos))
+    if not (spaxos_us > 0 and jpaxos_us > 0):
+        return ""
+    return (
+        f" Over all hosts a request took {theme.significant(spaxos_us)} µs of CPU with S-Paxos and "
+        f"{theme.significant(jpaxos_us)} µs with JPaxos."
+    )
+
+
+def _at_equal_load(curves: Sequence[Series]) -> Iterator[str]:
+    """Compare latency at the highest load with which both keep up."""
+    for jpaxos, spaxos in _equal_settings(curves):
+        of_jpaxos, of_spaxos = _kept_up(jpaxos), _kept_up(spaxos)
+        both = of_jpaxos.keys() & of_spaxos.keys()
+        if both:
+            rate = max(both)
+            yield _led(
+                jpaxos.settings,
+                f"at {_load(of_jpaxos[rate])}, the most with which both keep up, latency is "
+                f"{_latency(of_spaxos[rate])} with S-Paxos; {_latency(of_jpaxos[rate])} with "
+                "JPaxos.",
             )
 
 
-def _caveats(runs: pd.DataFrame) -> Iterator[str]:
-    if runs["protocol"].nunique() == 1:
-        return
-    cores = _listed(str(cores) for cores in sorted(runs["cores"].unique()))
-    yield (
-        f"Hosts that share one machine (here of {cores} cores) share its "
-        "cores: what S-Paxos takes off the leader then lands on the same cores, together with the "
-        "work of spreading it, so that its gain cannot appear as it does on separate hosts."
-    )
-    yield (
-        "Equal numbers of clients are different workloads: a closed-loop client asks again when it "
-        "is answered, so the faster system is asked for more. Compare latency at equal throughput."
-    )
+def _kept_up(curve: Series) -> dict[float, Row]:
+    """Return the points that kept up, by what was offered."""
+    rows = curve.rows[curve.rows["kept_up"]].to_dict("records")
+    return {row["arrival_rate_rps"]: row for row in rows}
 
 
-def _light_load(curve: Series) -> str:
-    lightest = curve.rows.iloc[0]
+def _reasons(pairs: Sequence[_Pair], cores: "pd.Series[int]") -> Iterator[str]:
+    if any(pair.is_relieved for pair in pairs):
+        yield (
+            "JPaxos's leader takes in every request and sends it to each follower, until the "
+            "limits of its host hold it back. In S-Paxos each host does that for its own clients, "
+            "and the leader orders no more than ids."
+        )
+    if any(pair.is_crowded for pair in pairs):
+        machine = _listed(str(count) for count in sorted(cores.unique()))
+        yield (
+            f"Hosts without limits that share one machine (here of {machine} cores) share its "
+            "cores: what S-Paxos takes off the leader lands on these again, together with the "
+            f"work of spreading it.{'' if any(pair.is_limited for pair in pairs) else _TRY_LIMITS}"
+        )
+
+
+_TRY_LIMITS = " <code>--set profile=ethernet-100mbit</code> gives each host a network of its own."
+
+
+def _led(settings: str, sentence: str) -> str:
+    """Begin a sentence with the settings that it is about, if there are any."""
+    if settings:
+        return f"<strong>{settings}</strong>: {sentence}"
+    return sentence[0].upper() + sentence[1:]
+
+
+# --- Each by itself -----------------------------------------------------------------------------
+
+
+def _peaks(curves: Sequence[Series]) -> Finding:
+    peaks = list(map(_peak_of, curves))
+    may_rise = [
+        peak["clients"] == curve.rows["clients"].max() and _share_of_limit(peak) < _AT_LIMIT_SHARE
+        for curve, peak in zip(curves, peaks, strict=True)
+    ]
+    text = "* The most clients tried: the true peak may lie beyond." if any(may_rise) else ""
+    return Finding("Peak throughput", text, list(map(_peak, curves, peaks, may_rise)))
+
+
+def _peak(curve: Series, peak: Row, may_rise: bool) -> str:
+    share = _share_of_limit(peak)
     return (
-        f"<strong>{curve.name}</strong> answers half of the requests within "
-        f"<strong>{_ms(lightest['latency_ms_p50'])}</strong> and 99% within "
-        f"{_ms(lightest['latency_ms_p99'])} with {_count(lightest['clients'], 'client')}."
+        f"<strong>{curve.name}</strong> reaches "
+        f"<strong>{theme.si(peak['throughput_rps'], 'requests/s')}</strong> with {_load(peak)}"
+        f"{'*' if may_rise else ''}{f', {share:.0%} of its computed limit' if share else ''}; "
+        f"latency is {_latency(peak)}."
     )
+
+
+def _offered(curves: Sequence[Series]) -> Finding:
+    text = f"A system keeps up where it answers at least {KEPT_UP_SHARE:.0%} of what arrives."
+    return Finding("Offered load", text if curves else "", [_keeps_up(curve) for curve in curves])
+
+
+def _keeps_up(curve: Series) -> str:
+    rows = curve.rows.to_dict("records")
+    kept = [row for row in rows if row["kept_up"]]
+    beyond = rows[rows.index(kept[-1]) + 1 :] if kept else rows
+    most = (
+        f"keeps up with <strong>{_load(kept[-1])}</strong>; latency is {_latency(kept[-1])}"
+        if kept
+        else "keeps up with none of the loads tried"
+    )
+    answered = (
+        f"; of {_load(beyond[0])} it answers {theme.si(beyond[0]['throughput_rps'])}"
+        if beyond
+        else "; more was not tried"
+    )
+    return f"<strong>{curve.name}</strong> {most}{answered}."
+
+
+def _light_loads(curves: Sequence[Series]) -> Iterator[str]:
+    for curve in curves:
+        lightest, *heavier = curve.rows.to_dict("records")
+        if heavier:  # Else it is the peak, which has been told.
+            yield f"<strong>{curve.name}</strong>: {_latency(lightest)} with {_load(lightest)}."
+
+
+def _caveats(runs: pd.DataFrame, opened: Sequence[Series]) -> Iterator[str]:
+    closed = runs[runs["arrival_rate_rps"] == 0]
+    if closed["protocol"].nunique() > 1:
+        yield (
+            "Equal numbers of clients are different workloads: a closed-loop client asks again "
+            "when it is answered, so the faster system is asked for more. Compare latency at "
+            "equal throughput."
+        )
+    if not all(curve.rows["kept_up"].all() for curve in opened):
+        yield (
+            "Where a system does not keep up, what waits grows all the time: latency then says "
+            "how long the run lasted."
+        )
+    if (runs["backend"] == "sim").any():
+        yield (
+            "Virtual time shows what the protocols and the limits of the hosts make of each other, "
+            "and nothing of what the code costs a real machine."
+        )
+
+
+# --- What counts --------------------------------------------------------------------------------
 
 
 def _safety(runs: pd.DataFrame) -> Finding:
-    finished = runs[runs["outcome"] == "ok"]
-    broken = finished[finished["safety"] != "ok"]
-    if finished.empty:
+    checked = runs[runs["safety"] != ""]
+    is_broken = (runs["safety"] != "") & (runs["safety"] != "ok")
+    if checked.empty:
         text = "No run finished, so no run has a verdict."
-    elif broken.empty:
-        text = f"Every finished run passed every safety check: {_count(len(finished), 'run')}."
+    elif not is_broken.any():
+        text = f"Every finished run passed every safety check: {_count(len(checked), 'run')}."
     else:
         text = (
-            f"<strong>Finished runs that broke safety: {len(broken)} of {len(finished)}</strong>; "
+            "<strong>Finished runs that broke safety: "
+            f"{is_broken.sum()} of {len(checked)}</strong>; "
             "their numbers do not count and are in no figure."
         )
-    return Finding("Safety", text, _listed_runs(broken, "safety"))
+    return Finding("Safety", text, _listed_runs(runs, is_broken, "safety"))
 
 
 def _failures(runs: pd.DataFrame) -> Finding:
-    failed = runs[runs["outcome"] != "ok"]
-    text = f"Runs that did not finish: {len(failed)} of {len(runs)}; they are in no figure."
-    return Finding("Failed runs", text if len(failed) else "", _listed_runs(failed, "outcome"))
+    is_lost = runs["outcome"] != "ok"
+    text = f"{is_lost.sum()} of {len(runs)}; they are in no figure."
+    items = _listed_runs(runs, is_lost, "outcome")
+    return Finding("Failed or invalid runs", text if items else "", items)
 
 
-def _listed_runs(runs: pd.DataFrame, reason: str) -> list[str]:
+def _listed_runs(runs: pd.DataFrame, chosen: "pd.Series[bool]", reason: str) -> list[str]:
     return [
-        f"{theme.label(run['protocol'])}, n = {run['replicas']}, "
-        f"{_count(run['clients'], 'client')}, repeat {run['repeat']}: {escape(str(run[reason]))}"
-        for run in runs.to_dict("records")
+        f"{series.name}, {_count(run['clients'], 'client')}, repeat {run['repeat']}: "
+        f"{escape(str(run[reason]))}"
+        for series in split(runs)
+        for run in series.rows[chosen[series.rows.index]].to_dict("records")
     ]
 
 
-def _peak_of(curve: Series) -> "pd.Series[Any]":
-    return curve.rows.iloc[int(curve.rows["throughput_rps"].argmax())]
+# --- Words --------------------------------------------------------------------------------------
+
+
+def _peak_of(curve: Series) -> Row:
+    return curve.rows.to_dict("records")[int(curve.rows["throughput_rps"].argmax())]
+
+
+def _share_of_limit(point: Row) -> float:
+    """Return how much of what the hosts allow is reached; 0 where they have no limits."""
+    limit_rps = point["limit_rps"]
+    return float(point["throughput_rps"] / limit_rps) if math.isfinite(limit_rps) else 0.0
+
+
+def _latency(point: Row) -> str:
+    return (
+        f"<strong>{_ms(point['latency_ms_p50'])}</strong> (median) and "
+        f"{_ms(point['latency_ms_p99'])} (99%)"
+    )
+
+
+def _load(point: Row) -> str:
+    if point["arrival_rate_rps"]:
+        return f"{theme.si(point['arrival_rate_rps'], 'requests/s')} offered"
+    return _count(point["clients"], "client")
 
 
 def _listed(items: Iterable[str]) -> str:
@@ -180,8 +405,12 @@ def _listed(items: Iterable[str]) -> str:
 
 
 def _span(counts: "pd.Series[int]") -> str:
-    low, high = counts.min(), counts.max()
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return " to ".join(f"{end:,}" for end in _ends(counts))
+
+
+def _ends(numbers: "pd.Series[Any]") -> list[float]:
+    """Return the least and the greatest, once where they are the same."""
+    return sorted({numbers.min(), numbers.max()})
 
 
 def _count(count: float, noun: str) -> str:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from experiments import results
 from experiments.errors import InputError
-from experiments.reproduce import COMMANDS, MESSAGES, SCORECARD
+from experiments.reproduce import COMMANDS, KIND, MESSAGES, SCORECARD
 
 MANIFEST = "MANIFEST.sha256"
 REPORT = "report.html"
 
-_BESIDE_SUITES = (REPORT, SCORECARD, COMMANDS)
+_BESIDE_SUITES = (REPORT, SCORECARD, COMMANDS, KIND)
 _RECORDED = ("commit", "os", "cpu_model", "cores", "memory_bytes", "backend", "profile")
 
 _README = """\
@@ -31,7 +31,8 @@ What is here
 
   report.html            the report: read it in a browser, no network needed
   scorecard.json         every claim: claimed, ours, verdict, reason
-  commands.txt           the command that made all of this
+  commands.txt           the commands that made all of this
+  kind.json              whether these are quick runs, and of which backend
   <suite>/suite.toml     a suite as it was run, overrides included
   <suite>/runs.parquet   a row a run: configuration, results, verdicts, versions, machine
   <suite>/timeline, latency, service, counters, events
@@ -53,7 +54,7 @@ Do it again, with the source at the commit in versions.json and Python 3.11 or n
 
   python3 -m venv .venv
   .venv/bin/pip install -c constraints.txt -e .
-  .venv/bin/{command}
+{commands}
 
 or one suite alone
 
@@ -131,8 +132,12 @@ def _readme(folder: Path, suites: list[str]) -> str:
         rule="=" * len(title),
         suites="\n".join(f"  {suite}: {_description(folder / suite)}" for suite in suites),
         manifest=MANIFEST,
-        command=(folder / COMMANDS).read_text(encoding="utf-8").strip(),
+        commands="\n".join(f"  .venv/bin/{command}" for command in _commands(folder)),
     )
+
+
+def _commands(folder: Path) -> list[str]:
+    return (folder / COMMANDS).read_text(encoding="utf-8").splitlines()
 
 
 def _description(suite: Path) -> str:

@@ -1,8 +1,11 @@
-"""Closed-loop clients, thousands in one node: each sends its next request when its reply arrives.
+"""Clients, thousands in one node: each has one request outstanding at most.
+
+When they send says `actors.core.arrivals`: closed-loop, each its next request when its reply
+arrives, or open-loop, as requests arrive. Latency counts from when a request was wanted: of
+closed-loop clients that is its first try, of open-loop ones its arrival.
 
 Arrays indexed by client id, no object per client or request; a fleet uses its share of them. A
-client that hears nothing for `client_timeout_ms` tries another host with the same sequence; latency
-counts from the first try.
+client that hears nothing for `client_timeout_ms` tries another host with the same sequence.
 
 Clients that follow the leader all ask the same host, and turn together where it redirects them. But
 no redirect leads to a host that was left for another since the last retry timer, or given up on
@@ -96,7 +99,7 @@ class Clients:
     # --- The life of a fleet ---
 
     def start(self, now: float) -> None:
-        """Have every client send its first request."""
+        """Begin to send: closed-loop clients all at once, open-loop ones as requests arrive."""
         self._now = self._started_at = now
         self._running = True
         self._pace.begin(self._ids, now)

@@ -212,7 +212,7 @@ class Config(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LoadConfig(Config, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A replicated system and the closed-loop clients that load it."""
+    """A replicated system and the clients that load it, closed-loop or open-loop."""
 
     fleets: Annotated[
         int, Meta(ge=1, le=FLEETS_MAX, description="actors that the clients share")

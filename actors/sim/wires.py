@@ -68,7 +68,7 @@ class WireTransport:
         self._receiver.received(sender, list(map(decode, encoded)), list(map(len, encoded)))
 
     def throttle(self, on: bool) -> None:
-        """Let clients go on: they are closed-loop, and what they send is bounded."""
+        """Let clients go on: what they send is bounded by one request each."""
 
     def queued_bytes(self) -> int:
         """Return 0: nothing waits here."""

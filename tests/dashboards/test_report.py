@@ -146,7 +146,7 @@ def test_failed_runs_alone_make_a_page_without_figures() -> None:
         runs = failed(runs, row, outcome="no leader", safety="")
     html = render(runs)
     assert Page(html).headings == ["Paxoscope: synthetic", *RECORDS]
-    assert "Runs that did not finish: 2 of 2" in html
+    assert "Failed or invalid runs</dt><dd>2 of 2;" in html
 
 
 @pytest.mark.parametrize(

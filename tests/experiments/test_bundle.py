@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments import bundle
+from experiments import bundle, reproduce
 from experiments.cli import app
 from experiments.errors import InputError
 from experiments.results import ResultsWriter
@@ -36,7 +36,10 @@ def folder(tmp_path: Path) -> Path:
     (made / "messages" / "counts.parquet").write_bytes(b"counts")
     (made / "scorecard.json").write_text("[]")
     (made / "report.html").write_text("<html>")
-    (made / "commands.txt").write_text("paxoscope reproduce --quick\n")
+    (made / "kind.json").write_text('{"quick": true, "backend": null}')
+    (made / "commands.txt").write_text(
+        "paxoscope reproduce --quick\npaxoscope reproduce --quick --claim latency\n"
+    )
     return made
 
 
@@ -52,7 +55,11 @@ def _content(opened: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _invoke(*arguments: object) -> Result:
-    return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["bundle", *map(str, arguments)])
+    return _paxoscope("bundle", *arguments)
+
+
+def _paxoscope(*arguments: object) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [*map(str, arguments)])
 
 
 def test_a_bundle_holds_every_table_and_what_explains_it(folder: Path) -> None:
@@ -62,7 +69,8 @@ def test_a_bundle_holds_every_table_and_what_explains_it(folder: Path) -> None:
     assert names >= {
         f"reproduction/{name}"
         for name in (
-            *("MANIFEST.sha256", "README.txt", "commands.txt", "messages/counts.parquet"),
+            *("MANIFEST.sha256", "README.txt", "commands.txt", "kind.json"),
+            "messages/counts.parquet",
             *("report.html", "requirements.txt", "scorecard.json", "versions.json"),
             *("a_suite/suite.toml", "a_suite/runs.parquet", "b_suite/runs.parquet"),
             *(f"a_suite/{table}/{run_id}.parquet" for table in tables for run_id in run_ids),
@@ -105,7 +113,12 @@ def test_files_that_are_not_of_the_reproduction_stay_behind(folder: Path) -> Non
 
 def test_the_readme_says_how_to_do_it_again(folder: Path) -> None:
     readme = _members(bundle.write(folder))["reproduction/README.txt"].decode()
-    assert ".venv/bin/paxoscope reproduce --quick\n" in readme
+    again = (
+        "\n  .venv/bin/pip install -c constraints.txt -e .\n"
+        "  .venv/bin/paxoscope reproduce --quick\n"
+        "  .venv/bin/paxoscope reproduce --quick --claim latency\n\n"
+    )
+    assert again in readme
     assert "  a_suite: 1 runs, live\n" in readme
     assert "{" not in readme
     title, rule = readme.splitlines()[:2]
@@ -118,6 +131,31 @@ def test_versions_are_those_that_the_runs_recorded(folder: Path) -> None:
     assert set(versions) == {"a_suite", "b_suite"}
     assert {"python_version", "ray_version", "commit", "os"} <= set(versions["a_suite"])
     assert b"\nnumpy==" in members["reproduction/requirements.txt"]
+
+
+def test_a_reproduction_goes_on_where_its_bundle_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same kind, and without running again what is there; another kind is refused."""
+    backends: list[FakeBackend] = []
+
+    def begin(*_: object) -> FakeBackend:
+        backends.append(FakeBackend())
+        return backends[-1]
+
+    monkeypatch.setattr(reproduce, "Backends", begin)
+    quick = ("reproduce", "--quick", "--figure", "throughput-clients", "--out")
+    assert _paxoscope(*quick, tmp_path / "here").exit_code == 0
+    with tarfile.open(bundle.write(tmp_path / "here")) as archive:
+        archive.extractall(tmp_path / "elsewhere", filter="data")
+    ran = [backend.ran for backend in backends]
+    unpacked = tmp_path / "elsewhere" / "here"
+    again = _paxoscope(*quick, unpacked)
+    assert again.exit_code == 0, again.output
+    assert [backend.ran for backend in backends] == ran
+    full = _paxoscope("reproduce", "--figure", "throughput-clients", "--out", unpacked)
+    assert full.exit_code == 2
+    assert "holds a reproduction of another kind" in full.stderr
 
 
 def test_the_command_says_where_the_bundle_is(folder: Path) -> None:
@@ -133,7 +171,7 @@ def test_a_bundle_goes_where_it_is_asked_to(folder: Path, tmp_path: Path) -> Non
     assert "reproduction/report.html" in _members(tmp_path / "x.tar.gz")
 
 
-@pytest.mark.parametrize("missing", ["scorecard.json", "report.html", "commands.txt"])
+@pytest.mark.parametrize("missing", ["scorecard.json", "report.html", "commands.txt", "kind.json"])
 def test_a_folder_that_is_not_a_finished_reproduction_is_told(folder: Path, missing: str) -> None:
     (folder / missing).unlink()
     result = _invoke(folder)
