@@ -22,7 +22,7 @@ PARTS = {
         Part("srds12_replicas", ("replicas=[3, 7, 11]", "duration_s=0.5")),
         Part("srds12_split", ("replicas=[3, 11]", "duration_s=0.4", "warmup_s=0.3")),
         Part("srds12_unloaded", ("replicas=[3]", "accept_to=all")),
-        Part("srds12_open_loop", ("arrival_rate_rps=[20000, 60000, 75000, 140000]",)),
+        Part("srds12_open_loop", ("repeats=1", "arrival_rate_rps=[20000, 60000, 75000, 140000]")),
         Part("srds12_request_size", ("request_bytes=[20, 1024, 8192]", "duration_s=0.5")),
         Part(
             "srds12_batch_window_jpaxos",

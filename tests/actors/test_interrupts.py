@@ -20,9 +20,12 @@ def end(number: int, _: FrameType | None) -> None:
 
 @pytest.fixture(autouse=True)
 def _handled() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, end)
+    """Handle both: in the background a shell has Ctrl-C ignored."""
+    handlers = {signal.SIGTERM: end, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 async def answer() -> int:
