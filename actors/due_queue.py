@@ -15,10 +15,10 @@ class DueQueue(Generic[T]):
     def __init__(self, clock: Clock, take: Callable[[T], None]) -> None:
         self.bytes = 0
         """Size of all that waits."""
-        self.held_back = 0
-        """How many things so far were not due at once."""
+        self.handed_over = 0
+        """How many things were taken so far."""
         self.late_s = 0.0
-        """By how much all things taken so far came late, together."""
+        """By how much they came late, together."""
         self._clock = clock
         self._take = take
         self._waiting: deque[tuple[float, T, int]] = deque()
@@ -28,7 +28,6 @@ class DueQueue(Generic[T]):
     def put(self, due_at: float, thing: T, size: int) -> None:
         """Have `thing`, of `size` bytes, taken at `due_at`, but not before what was put earlier."""
         self._last_due = due_at = max(due_at, self._last_due)
-        self.held_back += due_at > self._clock.now() + self._clock.resolution_s
         self._waiting.append((due_at, thing, size))
         self.bytes += size
         if not self._is_going:
@@ -56,5 +55,6 @@ class DueQueue(Generic[T]):
     def _take_first(self, now: float) -> None:
         due_at, thing, size = self._waiting.popleft()
         self.bytes -= size
+        self.handed_over += 1
         self.late_s += max(0.0, now - due_at)
         self._take(thing)

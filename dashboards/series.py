@@ -114,10 +114,15 @@ def _described(keys: Sequence[str], combinations: Sequence[tuple[object, ...]]) 
     seen: Counter[str] = Counter()
     for values in combinations:
         pairs = zip(keys, values, strict=True)
-        text = ", ".join(f"{_SHORT.get(key, key)} = {_brief(value)}" for key, value in pairs)
+        text = ", ".join(_said(key, value) for key, value in pairs)
         seen[text] += 1
         described.append(f"{text} ({seen[text]})" if seen[text] > 1 else text)
     return described
+
+
+def _said(key: str, value: object) -> str:
+    """Say what a setting is; the name of a case says so alone."""
+    return _brief(value) if key == "case" else f"{_SHORT.get(key, key)} = {_brief(value)}"
 
 
 def _brief(value: object) -> str:

@@ -108,9 +108,9 @@ def lags_ms(config: RunConfig, counters: pd.DataFrame) -> dict[str, float]:
     any actor's timers came; of runs without limits, only the latter.
     """
     window = in_window(counters, config.warmup_s, config.duration_s)
-    columns = ["late_s", "held_back", "sampled_late_s", "samples"]
+    columns = ["late_s", "handed_over", "sampled_late_s", "samples"]
     sums = window.reindex(columns=columns).astype(float).groupby(window["actor"]).sum()
-    by_model = sums["late_s"] / sums["held_back"].clip(lower=1)
+    by_model = sums["late_s"] / sums["handed_over"].clip(lower=1)
     by_timers = sums["sampled_late_s"] / sums["samples"].clip(lower=1)
     worst = pd.concat([by_model, by_timers], axis=1).max(axis=1)
     return {str(actor): float(late_s) * 1e3 for actor, late_s in worst.items()}

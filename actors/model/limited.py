@@ -180,7 +180,7 @@ class Limited:
     def counts(self) -> dict[str, float]:
         """Return what the transport counts, the CPU modelled, and how late all of it came.
 
-        `late_s` / `held_back` is the mean lag behind the model.
+        `late_s` / `handed_over` is the mean lag behind the model.
         """
         queues = self._to_hosts, self._to_clients, self._local, self._inbox
         return {
@@ -188,7 +188,7 @@ class Limited:
             "modelled_cpu_s": self._cpu_s,
             "modelled_messages_dropped": self._dropped,
             "modelled_messages_refused": self._refused,
-            "held_back": sum(queue.held_back for queue in queues),
+            "handed_over": sum(queue.handed_over for queue in queues),
             "late_s": sum(queue.late_s for queue in queues),
         }
 

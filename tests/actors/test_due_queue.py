@@ -58,16 +58,16 @@ def test_what_is_due_within_the_resolution_of_the_clock_is_due() -> None:
     assert rig.taken == [(0.0, "a")]
 
 
-def test_bytes_are_counted_while_they_wait_and_things_that_have_to() -> None:
+def test_bytes_are_counted_while_they_wait_and_things_when_they_are_taken() -> None:
     rig = Rig()
     rig.queue.put(0.0, "at once", 7)
     rig.queue.put(1.0, "a", 10)
     rig.queue.put(2.0, "b", 5)
-    assert (rig.queue.bytes, rig.queue.held_back) == (15, 2)
+    assert (rig.queue.bytes, rig.queue.handed_over) == (15, 1)
     rig.clock.run(1.0)
-    assert (rig.queue.bytes, rig.queue.held_back) == (5, 2)
+    assert (rig.queue.bytes, rig.queue.handed_over) == (5, 2)
     rig.clock.run(2.0)
-    assert (rig.queue.bytes, rig.queue.held_back) == (0, 2)
+    assert (rig.queue.bytes, rig.queue.handed_over) == (0, 3)
 
 
 def test_lag_adds_up_and_what_comes_early_does_not_make_up_for_it() -> None:

@@ -14,6 +14,12 @@ def test_a_swept_setting_makes_curves_of_its_own_and_names_them() -> None:
     assert [series.rank for series in curves] == [0, 1, 0, 1]
 
 
+def test_the_name_of_a_case_speaks_for_itself() -> None:
+    points = summary(runs_of(("jpaxos",), replicas=(3, 5)))
+    points["case"] = ["few" if n == 3 else "many" for n in points["replicas"]]
+    assert "few" in split(points)[0].name.split(", ")
+
+
 def test_a_curve_runs_from_few_clients_to_many() -> None:
     shuffled = summary(runs_of(clients=(1_000, 1, 30)))
     for series in split(shuffled):

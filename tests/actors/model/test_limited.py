@@ -282,7 +282,7 @@ def test_how_late_the_machine_is_behind_the_model_is_counted() -> None:
     rig = Rig()
     rig.send(PEER)
     rig.clock.run(10.0)
-    assert rig.limited.counts()["held_back"] == 1
+    assert rig.limited.counts()["handed_over"] == 1
     assert rig.limited.counts()["late_s"] == 0.0
 
     class LateClock(VirtualClock):
@@ -294,7 +294,7 @@ def test_how_late_the_machine_is_behind_the_model_is_counted() -> None:
     late.send(PEER)
     late.clock.run(10.0)
     counts = late.limited.counts()
-    assert counts["held_back"] == 2
+    assert counts["handed_over"] == 2
     assert counts["late_s"] == pytest.approx(2 * 0.25 - FRAME_S)
 
 

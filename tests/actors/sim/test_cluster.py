@@ -38,7 +38,7 @@ def test_nothing_is_late_in_virtual_time() -> None:
     measurements = SimulatedCluster(config("spaxos", clients=20)).run(0.2)
     for address, meter in measurements.meters:
         if address.role != "fleet":
-            assert meter.rows[:, meter.columns.index("held_back")].sum() > 0
+            assert meter.rows[:, meter.columns.index("handed_over")].sum() > 0
             assert meter.rows[:, meter.columns.index("late_s")].sum() == 0
 
 
