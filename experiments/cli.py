@@ -289,6 +289,24 @@ def bundle(
     typer.echo(f"bundle: {bundling.write(folder, out)}")
 
 
+@app.command()
+def dashboard(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Folder with result folders.")
+    ] = Path("results"),
+    host: Annotated[str, typer.Option(help="Address to serve at; others can reach 0.0.0.0.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port to serve at.", min=0, max=65535)] = 8050,
+) -> None:
+    """Explore results in a browser."""
+    from dashboards.app import server
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    server.serve(folder, host, port)
+
+
 @app.command("list")
 def list_all() -> None:
     """List suites, protocols and services."""

@@ -207,6 +207,24 @@ def _percentiles(rows: pd.DataFrame) -> dict[str, float]:
     return {column: 1000 * histogram.percentile_s(counts, q) for column, q in PERCENTILES.items()}
 
 
+def distribution(latency: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a bucket that is not empty: latency_ms, count, and `share` up to it, in (0, 1].
+
+    `latency` is a table of histograms, of any bins and fleets.
+    """
+    buckets = latency["bucket"].to_numpy(np.int64)
+    counts = histogram.merge(buckets, latency["count"].to_numpy(np.int64))
+    held = np.flatnonzero(counts)
+    found = counts[held]
+    return pd.DataFrame(
+        {
+            "latency_ms": 1000 * histogram.bucket_value_s(held),
+            "count": found,
+            "share": np.cumsum(found) / max(1, found.sum()),
+        }
+    )
+
+
 def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
     """Return what each host of one run used in the window: host, leads (bool) and `USAGE`.
 
