@@ -323,3 +323,20 @@ def write_report(
     from experiments import commands
 
     commands.write_report(folder)
+
+
+@app.command()
+def compare(
+    folder_a: Annotated[Path, typer.Argument(metavar="A", help="Folder with results, before.")],
+    folder_b: Annotated[Path, typer.Argument(metavar="B", help="Folder with results, after.")],
+    threshold: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT", help="By how much throughput may fall, and the 99th percentile rise."
+        ),
+    ] = 5.0,
+) -> None:
+    """Compare two folders with results; exit with 1 where B is worse than A."""
+    from experiments import differences
+
+    raise typer.Exit(differences.run(folder_a, folder_b, threshold))

@@ -45,6 +45,8 @@ _BINS_PER_S = round(1 / BIN_S)
 _COUNTED = ("leads", "cpu_s", "modelled_cpu_s", "network_bytes_out", "network_bytes_in")
 
 _T_975 = {
+    1: 12.706,
+    1.5: 6.017,
     2: 4.303,
     3: 3.182,
     4: 2.776,
@@ -319,11 +321,12 @@ def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[floa
     if len(values) < 3:
         return float(values.min()), float(values.max())
     mean = float(values.mean())
-    half = _t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return max(0.0, mean - half), mean + half
 
 
-def _t_975(freedom: int) -> float:
+def t_975(freedom: float) -> float:
+    """Return the 97.5% quantile of Student's t with at least 1 degree of freedom."""
     reciprocals = [1 / each for each in reversed(_T_975)]
     return float(np.interp(1 / freedom, reciprocals, list(reversed(_T_975.values()))))
 

@@ -11,13 +11,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dashboards import theme
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS
+from dashboards.app.parts import GRAPH, problem
 from dashboards.app.view import NONE, View, shown
 from dashboards.figures import explore as figure
 from dashboards.series import SETTINGS
 from experiments import summarise
 from experiments.spec import RunConfig
-
-_GRAPH = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
 
 
 def layout(library: Library, query: str) -> Any:
@@ -35,7 +34,7 @@ def layout(library: Library, query: str) -> Any:
             dmc.GridCol(
                 [
                     _problems(folders),
-                    dcc.Loading(dcc.Graph(id="explore-figure", config=_GRAPH), delay_show=300),
+                    dcc.Loading(dcc.Graph(id="explore-figure", config=GRAPH), delay_show=300),
                     dmc.Text(id="explore-count", c="dimmed", size="sm"),
                 ],
                 span={"base": 12, "md": 9},
@@ -72,7 +71,9 @@ def connect(app: Dash, library: Library) -> None:
         values: list[list[str]],
         keys: list[dict[str, str]],
     ) -> tuple[Any, str, str]:
-        filters = {key["filter"]: tuple(each) for key, each in zip(keys, values, strict=True) if each}
+        filters = {
+            key["filter"]: tuple(each) for key, each in zip(keys, values, strict=True) if each
+        }
         view = View(
             folders=tuple(folders),
             x=x,
@@ -134,7 +135,9 @@ def _latest(folders: Sequence[Folder]) -> tuple[str, ...]:
 def _empty(library: Library) -> Any:
     return dmc.Alert(
         [
-            dmc.Text(f"There are no results below {library.root} yet. This makes some in two minutes:"),
+            dmc.Text(
+                f"There are no results below {library.root} yet. This makes some in two minutes:"
+            ),
             dmc.Code("paxoscope run demo", block=True),
         ],
         title="Nothing to show yet",
@@ -143,10 +146,8 @@ def _empty(library: Library) -> Any:
 
 
 def _problems(folders: Sequence[Folder]) -> Any:
-    lines = [dmc.Text(folder.problem, size="sm") for folder in folders if folder.problem]
-    if not lines:
-        return html.Div()
-    return dmc.Alert(lines, title="Not everything could be read", color="orange", mb="md")
+    lines = [folder.problem for folder in folders if folder.problem]
+    return problem("Not everything could be read", *lines) if lines else html.Div()
 
 
 # --- Controls -----------------------------------------------------------------------------------

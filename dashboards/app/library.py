@@ -15,6 +15,7 @@ from experiments import results, summarise
 from experiments.results import ResultsError
 
 RUNS_FILE = "runs.parquet"
+SCORECARD = "scorecard.json"
 DEPTH_MAX = 3
 """How far below the root folders are looked for: a reproduction's suites lie two levels down."""
 
@@ -62,13 +63,30 @@ class Library:
             raise ResultsError(f"{name}: no result folder of that name")
         return self.root / name
 
+    def reproductions(self) -> list[str]:
+        """Return the names of all folders that hold a reproduction's scorecard, the latest first."""
+        found = [path for path, files in self._walk() if SCORECARD in files]
+        found.sort(key=lambda path: (path / SCORECARD).stat().st_mtime, reverse=True)
+        return list(map(self._name, found))
+
+    def reproduction(self, name: str) -> Path:
+        """Return where one is; raises ResultsError for a name that is none of them."""
+        if name not in self.reproductions():
+            raise ResultsError(f"{name}: no reproduction of that name")
+        return self.root / name
+
     def _paths(self) -> Iterator[Path]:
-        for folder, below, files in os.walk(self.root):
-            depth = len(Path(folder).relative_to(self.root).parts)
+        for folder, files in self._walk():
             if RUNS_FILE in files:
-                yield Path(folder) / RUNS_FILE
-            if depth == DEPTH_MAX or RUNS_FILE in files:
+                yield folder / RUNS_FILE
+
+    def _walk(self) -> Iterator[tuple[Path, list[str]]]:
+        for name, below, files in os.walk(self.root):
+            folder = Path(name)
+            if len(folder.relative_to(self.root).parts) == DEPTH_MAX or RUNS_FILE in files:
                 below.clear()  # A result folder holds tables, no further results.
+            below[:] = (each for each in below if not each.startswith("."))
+            yield folder, files
 
     def _folder(self, path: Path) -> Folder:
         name = self._name(path)

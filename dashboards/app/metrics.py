@@ -30,7 +30,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "cpu_us_per_request": Metric("CPU of all hosts (\N{MICRO SIGN}s/request)", _PLAIN),
         "cpu_cores_leader_host": Metric("CPU of the leader's host (cores)", _PLAIN),
         "cpu_cores_other_hosts": Metric("CPU of another host (cores)", _PLAIN),
-        "network_mbit_s_out_leader_host": Metric("Network out of the leader's host (Mbit/s)", _PLAIN),
+        "network_mbit_s_out_leader_host": Metric(
+            "Network out of the leader's host (Mbit/s)", _PLAIN
+        ),
         "network_mbit_s_in_leader_host": Metric("Network into the leader's host (Mbit/s)", _PLAIN),
         "in_flight": Metric("Requests in flight (count)"),
         "clients": Metric("Clients (count)", is_measured=False),

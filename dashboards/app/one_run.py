@@ -5,15 +5,14 @@ from urllib.parse import parse_qs
 
 import dash_mantine_components as dmc
 import pandas as pd
-from dash import Dash, dcc
+from dash import dcc
 
 from dashboards import theme
 from dashboards.app.library import Library
+from dashboards.app.parts import GRAPH, problem
 from dashboards.figures import distribution, hosts, over_time
 from experiments import results, summarise
 from experiments.results import ResultsError
-
-_GRAPH = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
 
 
 def layout(library: Library, query: str) -> Any:
@@ -23,11 +22,7 @@ def layout(library: Library, query: str) -> Any:
     try:
         return _page(library, folder, run_id)
     except ResultsError as error:
-        return dmc.Alert(str(error), title="This run cannot be shown", color="orange")
-
-
-def connect(app: Dash, library: Library) -> None:
-    """There is nothing to connect yet: the page does not change."""
+        return problem("This run cannot be shown", str(error))
 
 
 def _page(library: Library, folder: str, run_id: str) -> Any:
@@ -48,7 +43,7 @@ def _page(library: Library, folder: str, run_id: str) -> Any:
         [
             dmc.Title(f"{theme.label(run['protocol'])}, {run['clients']:,} clients", order=2),
             _verdict(run),
-            *(dcc.Graph(figure=each, config=_GRAPH) for each in figures),
+            *(dcc.Graph(figure=each, config=GRAPH) for each in figures),
             _settings(run),
         ]
     )
@@ -56,7 +51,11 @@ def _page(library: Library, folder: str, run_id: str) -> Any:
 
 def _verdict(run: "pd.Series[Any]") -> Any:
     is_sound = bool(summarise.is_sound(run.to_frame().T).iloc[0])
-    words = "finished, and passed every safety check" if is_sound else f"{run['outcome']}; {run['safety']}"
+    words = (
+        "finished, and passed every safety check"
+        if is_sound
+        else f"{run['outcome']}; {run['safety']}"
+    )
     return dmc.Badge(words, color="teal" if is_sound else "red", size="lg", variant="light")
 
 

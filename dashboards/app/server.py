@@ -5,17 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, dcc, html
+from dash import Dash, Input, Output, State, dcc, html
 
 from dashboards import theme
-from dashboards.app import explore, one_run
+from dashboards.app import explore, messages, one_run, reproduced
 from dashboards.app.library import Library
+from dashboards.app.parts import problem
 
-PAGES: dict[str, tuple[str, Callable[[Library, str], Any]]] = {
-    "/": ("Explore", explore.layout),
-    "/run": ("Run", one_run.layout),
+PAGES: dict[str, Callable[[Library, str], Any]] = {
+    "/": explore.layout,
+    "/run": one_run.layout,
+    "/messages": messages.layout,
+    "/reproduction": reproduced.layout,
 }
-"""By address: the name of a page, and what shows it for the query of a link."""
+"""By address: what shows a page for the query of a link."""
+
+LINKS = {"/": "Explore", "/messages": "Messages", "/reproduction": "Reproduction"}
+"""What the head of every page leads to."""
 
 MANTINE = {"fontFamily": theme.FONT, "primaryColor": "blue", "defaultRadius": "sm"}
 
@@ -32,8 +38,8 @@ def create(root: Path) -> Dash:
     )
     app.layout = _frame(root)
     _route(app, library)
-    explore.connect(app, library)
-    one_run.connect(app, library)
+    for page in (explore, messages, reproduced):
+        page.connect(app, library)
     return app
 
 
@@ -53,8 +59,14 @@ def _frame(root: Path) -> Any:
                 dmc.AppShellHeader(
                     dmc.Group(
                         [
-                            dmc.Anchor(dmc.Title("Paxoscope", order=3), href="/", underline="never"),
-                            dmc.Text(f"results in {root}", c="dimmed", size="sm"),
+                            dmc.Anchor(
+                                dmc.Title("Paxoscope", order=3), href="/", underline="never"
+                            ),
+                            *(
+                                dmc.Anchor(name, href=path, c="dark", size="sm")
+                                for path, name in LINKS.items()
+                            ),
+                            dmc.Text(f"results in {root}", c="dimmed", size="sm", ml="auto"),
                         ],
                         h="100%",
                         px="lg",
@@ -67,9 +79,10 @@ def _frame(root: Path) -> Any:
 
 
 def _route(app: Dash, library: Library) -> None:
-    @app.callback(Output("page", "children"), Input("address", "pathname"), Input("address", "href"))
-    def show(path: str | None, href: str | None) -> Any:
-        query = (href or "").partition("?")[2]
+    @app.callback(
+        Output("page", "children"), Input("address", "pathname"), State("address", "search")
+    )
+    def show(path: str | None, query: str | None) -> Any:
         if path not in PAGES:
-            return dmc.Alert(f"There is no page {path}.", title="Not found", color="orange")
-        return PAGES[path][1](library, query)
+            return problem("Not found", f"There is no page {path}.")
+        return PAGES[path](library, (query or "").removeprefix("?"))

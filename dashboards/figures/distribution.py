@@ -34,7 +34,11 @@ def draw(run: "pd.Series[Any]", latency: pd.DataFrame, timeline: pd.DataFrame) -
         ticktext=[f"{100 * mark:g}" for mark in _MARKS],
         col=1,
     )
-    figure.update_yaxes(theme.log_axis("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS), col=1)
-    figure.update_xaxes(theme.log_axis("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS), col=2)
+    figure.update_yaxes(
+        theme.log_axis("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS), col=1
+    )
+    figure.update_xaxes(
+        theme.log_axis("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS), col=2
+    )
     figure.update_yaxes(theme.linear_axis("Requests (count)"), col=2)
     return figure.update_layout(showlegend=False)

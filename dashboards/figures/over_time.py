@@ -38,7 +38,12 @@ def draw(
     for rank, (host, cpu) in enumerate(_cpu(counters).items()):
         dash = theme.dash(rank)
         figure.add_trace(_line(cpu.index, cpu, protocol, f"host {host}", dash), 4, 1)
-    titles = ("Throughput<br>(requests/s)", "Latency<br>(ms)", "In flight<br>(count)", "CPU<br>(cores)")
+    titles = (
+        "Throughput<br>(requests/s)",
+        "Latency<br>(ms)",
+        "In flight<br>(count)",
+        "CPU<br>(cores)",
+    )
     for row, title in enumerate(titles, 1):
         ticks = theme.SI_TICKS if row in {1, 3} else theme.PLAIN_TICKS
         figure.update_yaxes(theme.linear_axis(title, ticks), row=row)
