@@ -1,8 +1,8 @@
-"""The command line: run a suite, reproduce an evaluation, list what there is, write a report.
+"""The command line: run a suite, reproduce an evaluation, compare results, write a report.
 
-Exit codes: 0 where all is well, 1 where a run failed or was found unsafe, 2 where what was asked
-for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is imported by
-it, for the others' sake.
+Exit codes: 0 where all is well, 1 where a run failed, was found unsafe or has become worse, 2 where
+what was asked for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is
+imported by it, for the others' sake.
 """
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 

@@ -44,7 +44,7 @@ Verdict = Literal[
 ]
 VERDICTS: Sequence[str] = get_args(Verdict)
 """Worst first. Lost: B has run the point, and none of its runs is sound, unlike in A. Unclear: the
-change is beyond the threshold, and its interval contains no change. Within: the threshold."""
+change is beyond the threshold, but its interval reaches across 0. Within: the threshold."""
 
 _POINT = ("protocol", "replicas", "clients")
 _NAMES = ("case", "profile")
@@ -58,6 +58,7 @@ _BUCKET = math.log(histogram.LATENCY_MAX_S / histogram.LATENCY_MIN_S) / histogra
 """Width of a bucket of latencies, as a logarithm: no ratio of two percentiles is known better."""
 
 _Point = tuple[Any, ...]
+_Run = dict[Any, Any]
 
 
 def compare(
@@ -79,7 +80,8 @@ def compare(
         _compared(keys, points_a.get(point, []), points_b.get(point, []), threshold)
         for point in sorted(points_a | points_b)
     ]
-    return pd.DataFrame(sorted(rows, key=_badness))
+    rows.sort(key=_badness)
+    return pd.DataFrame(rows)
 
 
 def changes(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> pd.DataFrame:
@@ -111,9 +113,9 @@ def _varying(runs: pd.DataFrame) -> set[str]:
     return {str(key) for key, count in values.items() if count > 1}
 
 
-def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> dict[_Point, list[Row]]:
+def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> dict[_Point, list[_Run]]:
     """Return the runs of each point, by the values of its `keys`."""
-    points: dict[_Point, list[Row]] = {}
+    points: dict[_Point, list[_Run]] = {}
     for row in runs.to_dict("records"):
         points.setdefault(tuple(row[key] for key in keys), []).append(row)
     return points
@@ -126,7 +128,7 @@ def _name(settings: Row) -> str:
 # --- What changed within a point ----------------------------------------------------------------
 
 
-def _compared(keys: Sequence[str], a: list[Row], b: list[Row], threshold: float) -> Row:
+def _compared(keys: Sequence[str], a: Sequence[_Run], b: Sequence[_Run], threshold: float) -> Row:
     """Return the row of a point with these runs, on one side at least."""
     first = (a or b)[0]
     sound_a, sound_b = list(filter(is_sound, a)), list(filter(is_sound, b))
@@ -145,11 +147,11 @@ def _compared(keys: Sequence[str], a: list[Row], b: list[Row], threshold: float)
     return row | verdicts | {"verdict": _overall(row, list(verdicts.values()))}
 
 
-def _values(runs: list[Row], measure: str) -> NDArray[np.float64]:
+def _values(runs: Sequence[_Run], measure: str) -> NDArray[np.float64]:
     return np.array([run[measure] for run in runs], np.float64)
 
 
-def _failures(runs: list[Row]) -> str:
+def _failures(runs: Sequence[_Run]) -> str:
     lost = [run for run in runs if not is_sound(run)]
     reasons = (run["safety"] if run["outcome"] == OK else run["outcome"] for run in lost)
     return "; ".join(map(shown, dict.fromkeys(reasons)))

@@ -244,9 +244,9 @@ def _too_short(evidence: Evidence) -> Found:
 
 
 def _few_repeats(evidence: Evidence) -> Found:
-    runs = evidence.runs
-    repeats = runs.groupby(_POINT)["run_id"].transform("size")
-    for run in _records(runs[(repeats < REPEATS_MIN) & ~_is_certain(runs)].assign(repeats=repeats)):
+    repeats = evidence.runs.groupby(_POINT)["run_id"].transform("size")
+    runs = evidence.runs.assign(repeats=repeats)
+    for run in _records(runs[(runs["repeats"] < REPEATS_MIN) & ~_is_certain(runs)]):
         yield run["run_id"], f"{run['repeats']} sound of the {REPEATS_MIN} that an interval needs"
 
 

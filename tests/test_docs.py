@@ -30,8 +30,10 @@ from actors.services.registry import ServiceKind
 from actors.sim.system import System
 from actors.sim.trace import Event
 from experiments.claims import CLAIMS
+from experiments.compare import VERDICTS
 from experiments.evaluation import FIGURES
 from experiments.limits import limit
+from experiments.linter import RULES
 from experiments.results import (
     COUNTERS_COLUMNS,
     FIRST_COLUMNS,
@@ -50,6 +52,7 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 README = (ROOT / "README.md").read_text()
 PROTOCOLS_PAGE = (ROOT / "docs" / "protocols.md").read_text()
 TABLES_PAGE = (ROOT / "docs" / "tables.md").read_text()
+COMPARE_PAGE = (ROOT / "docs" / "compare.md").read_text()
 ARCHITECTURE_PAGE = (ROOT / "docs" / "architecture.md").read_text()
 REPRODUCTION_PAGE = (ROOT / "docs" / "reproduction.md").read_text()
 
@@ -240,6 +243,18 @@ def test_every_figure_of_the_evaluation_stands_beside_its_suites() -> None:
 def test_every_claim_is_listed() -> None:
     listed = [row[0] for row in rows(section(PROTOCOLS_PAGE, "What is claimed"))]
     assert listed == [claim.claim_id for claim in CLAIMS]
+
+
+# --- Comparing results --------------------------------------------------------------------------
+
+
+def test_every_verdict_on_a_point_is_explained() -> None:
+    assert names(section(COMPARE_PAGE, "paxoscope compare")) == list(VERDICTS)
+
+
+def test_every_rule_of_the_linter_is_listed_with_its_severity() -> None:
+    listed = {row[0].strip("`"): row[1] for row in rows(section(COMPARE_PAGE, "The linter"))}
+    assert listed == {name: rule.severity for name, rule in RULES.items()}
 
 
 # --- Tables -------------------------------------------------------------------------------------
