@@ -24,7 +24,13 @@ PARTS = {
             "srds12_split", ("replicas=[3, 11]", 'case=["0 %", "10 %", "40 %"]', "duration_s=0.8")
         ),
         Part("srds12_unloaded", ("case=n = 3", "accept_to=all")),
-        Part("srds12_open_loop", ("repeats=1", "arrival_rate_rps=[20000, 60000, 75000, 140000]")),
+        Part(
+            "srds12_open_loop",
+            (
+                *("repeats=1", "warmup_s=0.2", "duration_s=0.3"),
+                "arrival_rate_rps=[20000, 60000, 75000, 140000]",
+            ),
+        ),
         Part("srds12_request_size", ("request_bytes=[20, 1024, 8192]", "duration_s=0.5")),
         Part(
             "srds12_batch_window_jpaxos",
