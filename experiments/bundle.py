@@ -76,6 +76,8 @@ def write(folder: Path, out: Path | None = None) -> Path:
     _check(folder)
     named = folder if folder.name == place.name else place  # Not so are "." and "..".
     path = out or named.with_name(f"{place.name}.tar.gz")
+    if not path.name:
+        raise InputError(f"--out {path}: must name a file, such as {place.name}.tar.gz")
     try:
         archive = _archive(place.name, _contents(place))
     except OSError as error:
@@ -137,7 +139,7 @@ def _readme(folder: Path, suites: list[str]) -> str:
 
 
 def _commands(folder: Path) -> list[str]:
-    return (folder / COMMANDS).read_text(encoding="utf-8").splitlines()
+    return (folder / COMMANDS).read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _description(suite: Path) -> str:

@@ -8,7 +8,7 @@ from experiments.sweep import Run
 OVERHEAD_S = 4.0
 """Time that a run takes beside its load, until it was measured."""
 
-SIMULATED_S = 2.0
+SIMULATED_S = 1.5
 """Time that a simulated run takes, about: that depends on its messages, not on its load."""
 
 

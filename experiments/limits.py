@@ -4,9 +4,9 @@ For each protocol the messages of one round of full batches are written down hos
 would be encoded, and what they take of each host is added up. The busiest resource of the busiest
 host is the limit. Nothing here is measured, and nothing runs.
 
-A round is the least that a protocol has to send: batches are full, one instance orders the ids of a
-batch from each host (S-Paxos), every batch is acknowledged once by each replica. Heartbeats, and
-what is sent again, are left out.
+A round is the least that a protocol has to send: batches are full and, in S-Paxos, all those that
+the windows of the hosts have room for are acknowledged together and ordered in as few instances as
+their ids fit. Heartbeats, and what is sent again, are left out.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actors.core.batch_ids import encode_ids
+from actors.core.batch_ids import ID_BYTES, encode_ids
 from actors.core.columns import HEADER, HEADER_BYTES, ROW_BYTES, U32, Columns
 from actors.core.config import LoadConfig
 from actors.core.ids import BatchId, ReplicaId
@@ -160,17 +160,24 @@ def _order_requests(ledger: Ledger, config: LoadConfig, batch: bytes) -> None:
 
 
 def _spaxos(ledger: Ledger, config: LoadConfig) -> None:
+    """Each host sends all batches that its window has room for; then all are acknowledged at once.
+
+    Holders tell up to which batch they hold all, so one Ack may do for every batch under way.
+    """
     batch = ledger.batch(config.dissemination_batch_bytes_max)
     hosts = range(config.replicas)
     for host in hosts:
-        ledger.serve(host, batch)
-        ledger.broadcast(host, Payload(host, NUMBER, batch))
-        for holder in hosts:
-            ledger.broadcast(holder, Ack([NUMBER] * config.replicas, []))
-        ledger.execute(batch)
-    _order(ledger, config, encode_ids([BatchId(host, NUMBER) for host in hosts]))
-    if config.accept_to == "leader":
-        ledger.broadcast(LEADER, Decide(0, NUMBER))
+        for _ in range(config.dissemination_window):
+            ledger.serve(host, batch)
+            ledger.broadcast(host, Payload(host, NUMBER, batch))
+            ledger.execute(batch)
+        ledger.broadcast(host, Ack([NUMBER] * config.replicas, []))
+    ids = [BatchId(host, NUMBER) for host in hosts] * config.dissemination_window
+    most = max(1, config.batch_bytes_max // ID_BYTES)
+    for first in range(0, len(ids), most):
+        _order(ledger, config, encode_ids(ids[first : first + most]))
+        if config.accept_to == "leader":
+            ledger.broadcast(LEADER, Decide(0, NUMBER))
 
 
 def _order(ledger: Ledger, config: LoadConfig, value: bytes) -> None:

@@ -32,6 +32,7 @@ from actors.sim.network import Network
 from actors.sim.system import System
 from actors.sim.trace import Event
 from experiments.errors import EXIT_FAILED, InputError, RunFailed
+from experiments.runner import Measured
 from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig
 from experiments.summarise import in_window
@@ -237,31 +238,30 @@ def under_load() -> pd.DataFrame:
     messages, frames and bytes that all send over the network, clients among them, and the messages
     and bytes that the busiest host sends and receives. Raises RunFailed.
     """
-    with SimulatedBackend() as backend:
-        return pd.DataFrame(
-            _loaded(backend, protocol, ack_delay_ms, clients)
-            for clients in CLIENTS
-            for protocol, ack_delay_ms in LOADED
-        )
+    configs = [_loaded(*of, clients) for clients in CLIENTS for of in LOADED]
+    with SimulatedBackend(configs) as backend:
+        return pd.DataFrame(_of_a_request(config, backend.run(config)) for config in configs)
 
 
-def _loaded(
-    backend: SimulatedBackend, protocol: str, ack_delay_ms: float, clients: int
-) -> dict[str, str | float]:
+def _loaded(protocol: str, ack_delay_ms: float, clients: int) -> RunConfig:
     point = {"protocol": protocol, "ack_delay_ms": ack_delay_ms, "clients": clients}
     # Long enough that what is under way at its ends, a request a client, does not matter.
     length = {"duration_s": max(0.2, clients / 8000)}
     limits = {"profile": PROFILE, **PROFILES[PROFILE]}
-    config = msgspec.convert({**limits, **_SETTINGS, **point, **length}, RunConfig)
-    run = backend.run(config)
+    return msgspec.convert({**limits, **_SETTINGS, **point, **length}, RunConfig)
+
+
+def _of_a_request(config: RunConfig, run: Measured) -> dict[str, str | float]:
     if run.safety != "ok":
-        raise RunFailed(f"{protocol} with {clients} clients: {run.safety}")
+        raise RunFailed(f"{config.protocol} with {config.clients} clients: {run.safety}")
     window = config.warmup_s, config.duration_s
     completed = float(in_window(run.timeline, *window)["completed"].sum())
     actors = _traffic(in_window(run.counters, *window)) / completed
     hosts = actors[actors.index >= 0]
     return {
-        **point,
+        "protocol": config.protocol,
+        "ack_delay_ms": config.ack_delay_ms,
+        "clients": config.clients,
         "throughput_rps": completed / config.duration_s,
         "messages": actors["messages_out"].sum(),
         "frames": actors["network_frames_out"].sum(),

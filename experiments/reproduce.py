@@ -173,9 +173,9 @@ def _write_all(folder: Path, scores: Sequence[Score], figure_ids: Sequence[str])
     """Write what stands beside the suites' folders, and the report is made of."""
     rows = [score._asdict() for score in scores]
     path = folder / COMMANDS
-    commands = path.read_text().splitlines() if path.is_file() else []
-    commands = list(dict.fromkeys([*commands, shlex.join(["paxoscope", *sys.argv[1:]])]))
     try:
+        before = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        commands = dict.fromkeys([*before, shlex.join(["paxoscope", *sys.argv[1:]])])
         replace_file(folder / SCORECARD, f"{json.dumps(rows, indent=1)}\n".encode())
         replace_file(folder / COMMANDS, "".join(f"{each}\n" for each in commands).encode())
         if "messages" in figure_ids:

@@ -29,9 +29,7 @@ class SimulatedBackend:
         self._begun: dict[RunConfig, Future[Measured]] = {}
 
     def __enter__(self) -> Self:
-        # Forked from a process with threads, as Ray has, a child may hang.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(self._processes, context, _leave_signals_to_the_parent)
+        self._pool = self._new_pool()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -49,7 +47,14 @@ class SimulatedBackend:
         except SimulationError as error:
             raise RunFailed(str(error)) from error
         except BrokenProcessPool as error:
+            self._begun.clear()  # It takes all others with it.
+            self._pool = self._new_pool()
             raise RunFailed("the process that simulated it has died") from error
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        # Forked from a process with threads, as Ray has, a child may hang.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._processes, context, _leave_signals_to_the_parent)
 
     def _begin(self, config: RunConfig) -> None:
         if config in self._coming:

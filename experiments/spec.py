@@ -222,6 +222,8 @@ class _Draft:
             setting = _Setting(f"--set {_printable(key)}", _parse_value(key, value.strip()))
         except toml.TomlError as error:
             raise SuiteError(f"--set {_printable(text)}: {error}") from error
+        for case in self._cases.values():
+            case.pop(key, None)  # It is put over these, too.
         self.put(key, setting)
 
     def put(self, key: str, setting: _Setting) -> None:

@@ -15,8 +15,8 @@ from actors.core.columns import U32, U32s
 
 Floats = NDArray[np.float64]
 
-TICK_S = 0.000_5
-"""The least time between two looks at what has arrived."""
+TICK_S = 0.000_05
+"""The least time between two looks at what has arrived: short beside any latency."""
 
 DRAWN_AHEAD = 4096
 

@@ -4,7 +4,7 @@ Any message of the leader counts as a heartbeat. A replica that suspects the lea
 next view; the further it stands behind the leader in the rotation, the longer it waits, so that two
 seldom compete. With every suspicion that leads to nothing a replica waits twice as long: messages
 may take longer than it was told to wait. A leader that hears from too few to get anything decided
-falls silent itself, or it would never be suspected by those who hear it.
+says so in place of its heartbeats, or it would never be suspected by those who hear it.
 """
 
 from actors.core.config import Config

@@ -74,6 +74,12 @@ class Alive(Wire, frozen=True, tag=6):
     executed: Instance
 
 
+class Deaf(Wire, frozen=True, tag=13):
+    """Leader of `view` is up, but hears from too few to get anything decided: wait not for it."""
+
+    view: View
+
+
 class CatchUp(Wire, frozen=True, tag=7):
     """Replica asks for the decisions from `first` up to but not including `last`."""
 
@@ -209,6 +215,7 @@ Message = (
     | Accept
     | Decide
     | Alive
+    | Deaf
     | CatchUp
     | CaughtUp
     | Gone

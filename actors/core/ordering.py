@@ -31,6 +31,7 @@ from actors.core.messages import (
     Alive,
     CatchUp,
     CaughtUp,
+    Deaf,
     Decide,
     FetchSnapshot,
     Gone,
@@ -131,6 +132,7 @@ class Ordering:
             Accept: self._paxos.on_accept,
             Decide: self._on_decide,
             Alive: self._on_alive,
+            Deaf: lambda _, message, __: self._paxos.observe_view(message.view),
             CatchUp: self._on_catch_up,
             CaughtUp: self._on_caught_up,
             Gone: self._on_gone,
@@ -296,7 +298,8 @@ class Ordering:
         self._election.heard_from(sender.number, now)
         if type(message) is Recover:
             return  # Whoever asks does not lead.
-        if sender.number == self._paxos.leader or self._paxos.view > view:
+        is_of_leader = sender.number == self._paxos.leader and type(message) is not Deaf
+        if is_of_leader or self._paxos.view > view:
             # The silence of a former leader is not held against the new one.
             self._election.heard_from_leader(now)
 
@@ -344,7 +347,9 @@ class Ordering:
     def _on_heartbeat(self, now: float) -> None:
         self._truncate()
         self._paxos.is_deaf = self.leader == self._me and self._election.is_deaf(now)
-        if not self._paxos.is_deaf:
+        if self._paxos.is_deaf:  # All others may be just as deaf, and wait for a sign.
+            self._out.broadcast(self._others, Deaf(self.view))
+        else:
             self._out.broadcast(self._others, Alive(self.view, self.log.undecided, self.executed))
         self._election.beat(now)
 

@@ -73,7 +73,7 @@ class Paxos:
         self.views_begun = 0
         """How often this replica has promoted itself."""
         self.is_deaf = False
-        """Whether this leader hears from too few to get anything decided: it keeps silent then."""
+        """Whether this leader hears from too few to get anything decided: it proposes nothing."""
 
     # --- What the layers above ask ---
 

@@ -43,14 +43,13 @@ class Budget:
             ready = self._work(now, cpu_s)
             return self._pass(_EGRESS, ready, self.leaving_s(size))
 
-    def take_in(self, starts_at: float, size: int, cpu_s: float) -> float:
-        """Have `size` bytes arrive, the first not before `starts_at`, then take CPU.
+    def take_in(self, starts_at: float, size: int) -> float:
+        """Have `size` bytes arrive, the first not before `starts_at`; return when the last has.
 
-        Return when that is done.
+        What they take of CPU is to be asked for then: a core is not kept for what is on its way.
         """
         with self._cells:
-            arrived = self._pass(_INGRESS, starts_at, size * self._ingress_s_per_byte)
-            return self._work(arrived, cpu_s)
+            return self._pass(_INGRESS, starts_at, size * self._ingress_s_per_byte)
 
     def leaving_s(self, size: int) -> float:
         """Return how long `size` bytes take to leave this host, or any other: they are alike."""

@@ -48,6 +48,10 @@ class Incoming(NamedTuple):
     sender: Address
     messages: list[Message]
     sizes: list[int]
+    arrives_at: float
+    size: int
+    """With its frames, in bytes."""
+    cpu_s: float
 
 
 class Limited:
@@ -89,6 +93,7 @@ class Limited:
         self._to_hosts: DueQueue[Outgoing] = DueQueue(clock, self._send)
         self._to_clients: DueQueue[Outgoing] = DueQueue(clock, self._send)
         self._local: DueQueue[Outgoing] = DueQueue(clock, self._send)
+        self._arriving: DueQueue[Incoming] = DueQueue(clock, self._arrive)
         self._inbox: DueQueue[Incoming] = DueQueue(clock, self._deliver)
 
     # --- Sending ---
@@ -144,28 +149,34 @@ class Limited:
         """Take in the messages of one read, and hand them over when the host could."""
         if is_host_local(self._me, sender):
             self._receiver.received(sender, messages, sizes)
-        elif self._inbox.bytes > self._queue_bytes_max:
+        elif self._arriving.bytes + self._inbox.bytes > self._queue_bytes_max:
             self._dropped += len(messages)
         else:
             starts_at = self._clock.now()
             if sender.role != "fleet":  # Clients have no NIC to pass at the same time.
                 starts_at -= self._budget.leaving_s(sum(sizes))
             for part in _parts(sizes):
-                self._take_in(starts_at, Incoming(sender, messages[part], sizes[part]))
+                self._take_in(starts_at, sender, messages[part], sizes[part])
 
-    def _take_in(self, starts_at: float, incoming: Incoming) -> None:
-        sender, messages, sizes = incoming
+    def _take_in(
+        self, starts_at: float, sender: Address, messages: list[Message], sizes: list[int]
+    ) -> None:
         if sender.role == "fleet":
             frames, cpu_s = len(messages), _requests(messages) * self._request_s
         else:
             frames, cpu_s = 1, len(messages) * self._message_s
         size = sum(sizes) + FRAME_BYTES_MIN * frames
         cpu_s = self._use(self._take_execution_s() + cpu_s + size * self._byte_s)
-        self._inbox.put(self._budget.take_in(starts_at, size, cpu_s), incoming, size)
+        at = self._budget.take_in(starts_at, size)
+        self._arriving.put(at, Incoming(sender, messages, sizes, at, size, cpu_s), size)
+
+    def _arrive(self, incoming: Incoming) -> None:
+        ready_at = self._budget.work(incoming.arrives_at, incoming.cpu_s)
+        self._inbox.put(ready_at, incoming, incoming.size)
 
     def _deliver(self, incoming: Incoming) -> None:
         try:
-            self._receiver.received(*incoming)
+            self._receiver.received(incoming.sender, incoming.messages, incoming.sizes)
         except RemoteProtocolError as error:  # Too late to disconnect for it.
             self._refused += len(incoming.messages)
             _log.warning("%s refuses what %s sent: %s", self._me, incoming.sender, error)
@@ -174,7 +185,7 @@ class Limited:
 
     def queued_bytes(self) -> int:
         """Return how many bytes wait: for the modelled network, or for the real one."""
-        queues = self._to_hosts, self._to_clients, self._inbox
+        queues = self._to_hosts, self._to_clients, self._arriving, self._inbox
         return self._transport.queued_bytes() + sum(queue.bytes for queue in queues)
 
     def counts(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ from dashboards.offered import KEPT_UP_SHARE, open_loop
 TITLE = "Latency at the same offered load"
 WHAT_TO_SEE = (
     "Left and middle: from the moment at which a request arrives; right, service time: from the "
-    "moment at which a client is free to send it, all that closed-loop clients would see. Hollow "
+    "moment at which it was sent, all that closed-loop clients would see. Hollow "
     f"points are overloaded, with less than {KEPT_UP_SHARE:.0%} of the offered requests answered "
     "(but for chance): their latency grows for as long as the run goes on, and says nothing else."
 )

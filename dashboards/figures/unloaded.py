@@ -1,4 +1,4 @@
-"""Latency of a single client: the price of dissemination where nothing waits."""
+"""Latency where nobody waits for another: the price of dissemination."""
 
 import math
 
@@ -7,18 +7,18 @@ import plotly.graph_objects as go
 
 from dashboards import bars, theme
 
-TITLE = "Latency of a single client"
+TITLE = "Latency without load"
 WHAT_TO_SEE = (
-    "With one client no request waits for another: what is left are message delays and the work of "
-    "each step. In percent is how much longer a protocol takes than JPaxos, with the same number "
-    "of replicas n and the same receivers of votes (phase 2b)."
+    "Requests so few that none waits for another, from clients at every host: what is left are "
+    "message delays and the work of each step. In percent is how much longer a protocol takes than "
+    "JPaxos, with the same number of replicas n and the same receivers of votes (phase 2b)."
 )
-_MEASURE = "latency_ms_p50"
+_MEASURE = "latency_ms_mean"
 _VOTES = {"all": "votes to all", "leader": "votes to the leader"}
 
 
 def draw(points: pd.DataFrame) -> go.Figure:
-    """Plot the median latency by n and `accept_to`; one point a protocol and pair of these."""
+    """Plot the mean latency by n and `accept_to`; one point a protocol and pair of these."""
     ordered = points.sort_values(["accept_to", "replicas", "protocol"], ignore_index=True)
     pairs = zip(ordered["replicas"], ordered["accept_to"], strict=True)
     drawn = bars.grouped(ordered, [f"n = {n}<br>{_VOTES[votes]}" for n, votes in pairs])
@@ -26,7 +26,7 @@ def draw(points: pd.DataFrame) -> go.Figure:
     figure = theme.figure(
         TITLE,
         xaxis=bars.groups_axis(drawn),
-        yaxis=bars.measure_axis(drawn, _MEASURE, "Median latency (ms)", theme.PLAIN_TICKS),
+        yaxis=bars.measure_axis(drawn, _MEASURE, "Mean latency (ms)", theme.PLAIN_TICKS),
     )
     figure.update_layout(legend_title={"text": "Percent: over JPaxos", "font": {"size": 13}})
     return figure.add_traces(list(bars.draw(drawn, _MEASURE, numbers)))

@@ -127,6 +127,53 @@ def test_littles_law_is_held_to_two_percent(off: float, verdict: str) -> None:
     assert score("littles-law", of).verdict == verdict
 
 
+def ethernet(**rates: float) -> Points:
+    """Make points at 100 Mbit/s of which the limit is 100, from rates by `jpaxos_live_3`."""
+    rows = []
+    for name, rate in rates.items():
+        protocol, backend, replicas = name.split("_")
+        point = {"protocol": protocol, "backend": backend, "replicas": int(replicas)}
+        rows.append({**point, "throughput_rps": rate, "limit_rps": 100.0})
+    return {"ethernet_100mbit": pd.DataFrame(rows)}
+
+
+SIMULATED = {"jpaxos_sim_3": 99.0, "spaxos_sim_3": 95.0}
+
+
+@pytest.mark.parametrize(
+    ("live", "verdict"),
+    [
+        ({"jpaxos_live_3": 98.0, "spaxos_live_3": 92.0}, "reproduced"),
+        ({"jpaxos_live_3": 98.0, "spaxos_live_3": 83.0}, "trend"),
+        ({"jpaxos_live_3": 98.0, "spaxos_live_3": 79.0}, "not reproduced"),
+        ({"jpaxos_live_3": 130.0, "spaxos_live_3": 92.0}, "not reproduced"),
+        ({}, "not reproduced"),
+    ],
+)
+def test_the_model_is_judged_by_its_worst_point(live: dict[str, float], verdict: str) -> None:
+    of = ethernet(**SIMULATED, **live)
+    assert score("model-sim", of).verdict == "reproduced"
+    assert score("model-live", of).verdict == verdict
+
+
+@pytest.mark.parametrize("backend", ["live", "sim"])
+def test_the_network_is_judged_by_whichever_backend_has_run(backend: str) -> None:
+    rates = {f"jpaxos_{backend}_3": 40.0, f"spaxos_{backend}_3": 96.0}
+    found = score("leader-network", ethernet(**rates))
+    assert (found.ours, found.verdict) == ("2.4 times at n = 3, 100 Mbit/s", "reproduced")
+
+
+@pytest.mark.parametrize(
+    ("spaxos_ms", "verdict"), [(0.53, "reproduced"), (0.67, "trend"), (0.9, "not reproduced")]
+)
+def test_latency_is_judged_by_its_mean_over_hosts(spaxos_ms: float, verdict: str) -> None:
+    rows = [
+        {"protocol": protocol, "replicas": 3, "latency_ms_mean": ms, "throughput_rps": 100.0}
+        for protocol, ms in (("jpaxos", 0.43), ("spaxos", spaxos_ms))
+    ]
+    assert score("latency", {"srds12_unloaded": pd.DataFrame(rows)}).verdict == verdict
+
+
 def test_messages_are_counted_for_the_claims_about_them() -> None:
     assert score("formulas", {}).ours == "16 of 16 counts"
     assert score("network-load", {}).verdict == "reproduced"

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import msgspec
 import pytest
 
 from actors.core.config import LoadConfig
@@ -51,14 +52,32 @@ def test_followers_who_tell_the_leader_alone_hear_nothing_of_each_other() -> Non
     assert (used["follower"].bytes_out, used["follower"].bytes_in) == (ACCEPT, PROPOSE)
 
 
-def test_s_paxos_has_every_host_send_and_acknowledge_every_batch() -> None:
-    """Three batches of one request each a round; every message costs 1 us at either end."""
-    config = LoadConfig(protocol="spaxos", dissemination_batch_bytes_max=1, cpu_us_per_message=1.0)
-    payloads, acks = 2 + 2, 3 * 2 + 3 * 2
+@pytest.mark.parametrize("window", [1, 4])
+def test_s_paxos_has_every_host_send_its_batches_and_acknowledge_all_at_once(window: int) -> None:
+    """Batches of one request; every message costs 1 us at either end."""
+    config = LoadConfig(
+        protocol="spaxos",
+        dissemination_batch_bytes_max=1,
+        dissemination_window=window,
+        cpu_us_per_message=1.0,
+    )
+    payloads, acks = window * (2 + 2), 2 + 2
     leader_ordering, follower_ordering = 2 + 2, 1 + 2 + 1
-    used = uses(config)
-    assert used["leader"].cpu_s * 3 == pytest.approx((payloads + acks + leader_ordering) * 1e-6)
-    assert used["follower"].cpu_s * 3 == pytest.approx((payloads + acks + follower_ordering) * 1e-6)
+    used, requests = uses(config), 3 * window
+    leader_us, follower_us = payloads + acks + leader_ordering, payloads + acks + follower_ordering
+    assert used["leader"].cpu_s * requests == pytest.approx(leader_us * 1e-6)
+    assert used["follower"].cpu_s * requests == pytest.approx(follower_us * 1e-6)
+
+
+def test_an_instance_orders_as_many_ids_as_fit_a_value() -> None:
+    config = LoadConfig(
+        protocol="spaxos",
+        dissemination_batch_bytes_max=1,
+        dissemination_window=4,
+        batch_bytes_max=1,
+    )
+    few, many = uses(config), uses(msgspec.structs.replace(config, batch_bytes_max=1000))
+    assert few["leader"].bytes_out > many["leader"].bytes_out
 
 
 def test_the_busiest_resource_of_the_busiest_host_is_the_limit() -> None:
@@ -85,8 +104,8 @@ def test_nothing_limits_a_host_without_limits(protocol: str) -> None:
     [
         ("jpaxos", 3, Limit(173_200, "leader", "egress")),
         ("jpaxos", 5, Limit(97_500, "leader", "egress")),
-        ("spaxos", 3, Limit(445_100, "follower", "ingress")),
-        ("spaxos", 5, Limit(444_800, "follower", "ingress")),
+        ("spaxos", 3, Limit(445_400, "follower", "ingress")),
+        ("spaxos", 5, Limit(445_600, "follower", "ingress")),
     ],
 )
 def test_the_limits_on_ethernet(protocol: str, replicas: int, expected: Limit) -> None:
@@ -171,7 +190,23 @@ def test_a_request_takes_of_all_hosts_what_was_worked_out(
     ):
         of_all = sum(count(measurements, host, name) for host in range(replicas))
         expected = of_leader + (replicas - 1) * of_follower
-        assert of_all / requests == pytest.approx(expected, rel=0.05), name
+        # Acks that could have been one may be several.
+        assert 0.98 * expected <= of_all / requests <= 1.12 * expected, name
+
+
+@pytest.mark.parametrize(("batch_bytes", "window"), [(128, 1), (128, 8), (512, 4), (8192, 2)])
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_no_system_exceeds_its_limit(protocol: str, batch_bytes: int, window: int) -> None:
+    """Nor where acks cover several batches."""
+    settings = {
+        "batch_bytes_max": batch_bytes,
+        "window": window,
+        "dissemination_batch_bytes_max": batch_bytes,
+        "dissemination_window": window,
+    }
+    run = config("srds12", protocol, 3, **{**SATURATED, **settings, "clients": 500})
+    found = completed(SimulatedCluster(run).run(LOAD_S)) / WINDOW_S
+    assert found <= 1.02 * limit(run).throughput_rps
 
 
 def test_no_nic_and_no_cpu_does_more_than_it_can() -> None:

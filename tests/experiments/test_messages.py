@@ -135,7 +135,7 @@ def test_s_paxos_takes_the_bytes_off_the_busiest_host(monkeypatch: pytest.Monkey
 
 def test_an_unsafe_run_gives_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     unsafe = Measured.failed("")._replace(outcome="ok", safety="request 5 was executed twice")
-    monkeypatch.setattr(messages, "SimulatedBackend", lambda: FakeBackend(lambda _: unsafe))
+    monkeypatch.setattr(messages, "SimulatedBackend", lambda _: FakeBackend(lambda _: unsafe))
     with pytest.raises(RunFailed, match="multipaxos with 1 clients: request 5 was executed twice"):
         messages.under_load()
 

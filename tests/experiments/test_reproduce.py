@@ -158,12 +158,12 @@ def test_a_claim_that_is_not_there_is_told(stage: Stage) -> None:
 
 def test_a_claim_is_judged_by_its_own_suites_alone(stage: Stage) -> None:
     assert stage.run("--quick", "--claim", "latency").exit_code == 0
-    assert {config.clients for config in stage.ran} == {1}
+    assert {config.arrival_rate_rps for config in stage.ran} == {100}
     assert "latency" in {
         row["id"] for row in json.loads((stage.folder / "scorecard.json").read_text())
     }
     html = (stage.folder / "report.html").read_text()
-    assert "Latency of a single client" in html
+    assert "Latency without load" in html
     assert "Messages per request" not in html
 
 
@@ -179,3 +179,11 @@ def test_a_folder_that_cannot_be_written_is_told(stage: Stage) -> None:
     result = stage.run("--figure", "messages")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert f"{stage.folder}: cannot be written" in result.stderr
+
+
+def test_commands_that_are_no_text_are_no_obstacle(stage: Stage) -> None:
+    stage.folder.mkdir()
+    (stage.folder / "commands.txt").write_bytes(b"\xff\n")
+    assert stage.run("--figure", "messages").exit_code == 0
+    assert _invoke("bundle", str(stage.folder)).exit_code == 0
+    assert _invoke("bundle", str(stage.folder), "--out", "").exit_code == 2

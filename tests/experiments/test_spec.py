@@ -383,3 +383,9 @@ def test_faults_can_be_switched_off_by_an_override(tmp_path: Path) -> None:
 def test_faults_can_be_swept(tmp_path: Path) -> None:
     suite = load_suite(_write(tmp_path), ["faults=['', '1 heal']"])
     assert [point.faults for point in suite.points()] == ["", "1 heal"] * 4
+
+
+def test_an_override_is_put_over_the_cases_too() -> None:
+    points = list(load_suite("ethernet_100mbit", ["dilation=1", "clients=10"]).points())
+    assert {(point.dilation, point.clients) for point in points} == {(1.0, 10)}
+    assert {point.replicas for point in points} == {3, 5}

@@ -4,7 +4,7 @@ import pytest
 
 from actors.core.config import Config
 from actors.core.election import HEARTBEAT, SUSPECT
-from actors.core.messages import Alive, Prepare, Propose
+from actors.core.messages import Alive, Deaf, Prepare, Propose
 from actors.core.paxos import RETRANSMIT
 from tests.actors.core.wired import OrderingCluster, replica
 
@@ -119,7 +119,7 @@ def test_one_replica_alone_suspects_nobody() -> None:
     assert nodes.on_wire(Alive, Propose) == []
 
 
-def test_a_leader_that_hears_from_no_majority_falls_silent() -> None:
+def test_a_leader_that_hears_from_no_majority_says_no_more_than_that_it_is_up() -> None:
     """Else those who hear it would never suspect it, and nothing would be decided."""
     nodes = OrderingCluster(CONFIG)
     nodes.propose(0, b"a")
@@ -128,12 +128,29 @@ def test_a_leader_that_hears_from_no_majority_falls_silent() -> None:
     nodes.give(R1, R0, Alive(0, 0, 0))
     nodes.expire(R0, HEARTBEAT)
     nodes.expire(R0, RETRANSMIT)
-    assert nodes.lose(sender=R0) == [], "two of five"
+    assert [e.message for e in nodes.lose(sender=R0)] == [Deaf(0)] * 4, "two of five"
     nodes.give(R2, R0, Alive(0, 0, 0))
     nodes.expire(R0, HEARTBEAT)
     assert len(nodes.on_wire(Alive, sender=R0)) == 4
     nodes.expire(R0, RETRANSMIT)
     assert nodes.on_wire(Propose, sender=R0)
+
+
+def test_a_leader_that_says_it_is_deaf_is_suspected_all_the_same() -> None:
+    nodes = OrderingCluster(CONFIG)
+    nodes.lose()
+    nodes.now = 1.1
+    nodes.give(R0, R1, Deaf(0))
+    nodes.expire(R1, SUSPECT)
+    assert nodes.on_wire(Prepare, sender=R1)
+
+
+def test_two_deaf_leaders_tell_each_other_who_is_ahead() -> None:
+    nodes = OrderingCluster(CONFIG)
+    nodes.give(R1, R0, Deaf(1))
+    assert nodes.replicas[0].ordering.view == 1
+    nodes.expire(R0, HEARTBEAT)
+    assert nodes.on_wire(Alive, sender=R0), "it follows, and need not be silent"
 
 
 def test_a_follower_beats_whomever_it_hears() -> None:

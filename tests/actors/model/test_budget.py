@@ -27,39 +27,41 @@ def test_what_leaves_takes_cpu_first() -> None:
     assert budget().put_out(0.0, 0.002, 1000) == pytest.approx(0.003)
 
 
-def test_what_arrives_takes_cpu_afterwards() -> None:
+def test_what_arrives_takes_no_cpu_before_it_is_there() -> None:
+    """A core that is idle until then is anybody's."""
     host = budget()
-    assert host.take_in(0.0, 1000, 0.002) == pytest.approx(0.003)
-    assert host.work(0.0, 0.001) == pytest.approx(0.004), "after what was asked for before"
+    assert host.take_in(0.0, 1000) == pytest.approx(0.001)
+    assert host.work(0.0, 0.0005) == pytest.approx(0.0005)
+    assert host.work(0.001, 0.002) == pytest.approx(0.003)
 
 
 def test_both_directions_of_the_nic_are_independent_and_share_the_cpu() -> None:
     host = budget()
     host.put_out(0.0, 0.0, 1000)
-    assert host.take_in(0.0, 1000, 0.0) == pytest.approx(0.001)
+    assert host.take_in(0.0, 1000) == pytest.approx(0.001)
     assert host.put_out(0.0, 0.005, 0) == pytest.approx(0.005)
-    assert host.take_in(0.0, 0, 0.005) == pytest.approx(0.010)
+    assert host.work(host.take_in(0.0, 0), 0.005) == pytest.approx(0.010)
 
 
 def test_an_idle_path_costs_a_frame_one_transmission() -> None:
     """Bytes pass the sender's NIC and the receiver's at the same time."""
     sender, receiver = budget(), budget()
     left_at = sender.put_out(1.0, 0.0, 1000)
-    arrived_at = receiver.take_in(left_at - receiver.leaving_s(1000), 1000, 0.0)
+    arrived_at = receiver.take_in(left_at - receiver.leaving_s(1000), 1000)
     assert arrived_at == pytest.approx(left_at) == pytest.approx(1.001)
 
 
 def test_a_slower_ingress_takes_its_time() -> None:
     sender, receiver = budget(), budget(ingress_mbit_s=4.0)
     left_at = sender.put_out(0.0, 0.0, 1000)
-    assert receiver.take_in(left_at - receiver.leaving_s(1000), 1000, 0.0) == pytest.approx(0.002)
+    assert receiver.take_in(left_at - receiver.leaving_s(1000), 1000) == pytest.approx(0.002)
 
 
 def test_two_senders_share_a_busy_ingress() -> None:
     """Both frames come at once: the second needs another transmission."""
     one, other, receiver = budget(), budget(), budget()
     arrivals = [
-        receiver.take_in(left_at - receiver.leaving_s(1000), 1000, 0.0)
+        receiver.take_in(left_at - receiver.leaving_s(1000), 1000)
         for left_at in (one.put_out(0.0, 0.0, 1000), other.put_out(0.0, 0.0, 1000))
     ]
     assert arrivals == pytest.approx([0.001, 0.002])
@@ -68,7 +70,7 @@ def test_two_senders_share_a_busy_ingress() -> None:
 def test_what_has_no_limit_takes_no_time() -> None:
     host = budget(egress_mbit_s=0.0, ingress_mbit_s=0.0)
     assert host.put_out(3.0, 0.0, 10**9) == 3.0
-    assert host.take_in(3.0, 10**9, 0.0) == 3.0
+    assert host.take_in(3.0, 10**9) == 3.0
     assert host.work(3.0, 0.0) == 3.0
 
 
@@ -115,7 +117,7 @@ def test_a_resource_is_never_faster_than_its_rate_nor_idle_while_something_waits
             case "put out":
                 ends_at = host.put_out(now, 0.0, size)
             case _:
-                ends_at = host.take_in(now, size, 0.0)
+                ends_at = host.take_in(now, size)
         expected = max(now, ended_at) + takes_s
         assert ends_at == pytest.approx(expected if takes_s or kind != "work" else now)
         ended_at = max(ended_at, ends_at)

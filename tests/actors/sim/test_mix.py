@@ -52,6 +52,11 @@ def test_what_a_crash_undoes_before_it_is_stored_was_never_decided(seed: int) ->
     assert run(Case(seed, "jpaxos", 3, "all")).problems == []
 
 
+def test_two_leaders_that_heard_nobody_find_each_other() -> None:
+    """The third was down; both kept silent, since neither heard from a majority, for ever."""
+    assert run(Case(5027103, "jpaxos", 3, "all")).problems == []
+
+
 def test_equal_cases_run_equally() -> None:
     def events() -> list[Event]:
         seen: list[Event] = []
