@@ -8,19 +8,25 @@ import dash_mantine_components as dmc
 from dash import Dash, Input, Output, State, dcc, html
 
 from dashboards import theme
-from dashboards.app import explore, messages, one_run, reproduced
+from dashboards.app import compared, explore, messages, one_run, reproduced
 from dashboards.app.library import Library
 from dashboards.app.parts import problem
 
 PAGES: dict[str, Callable[[Library, str], Any]] = {
     "/": explore.layout,
     "/run": one_run.layout,
+    "/compare": compared.layout,
     "/messages": messages.layout,
     "/reproduction": reproduced.layout,
 }
 """By address: what shows a page for the query of a link."""
 
-LINKS = {"/": "Explore", "/messages": "Messages", "/reproduction": "Reproduction"}
+LINKS = {
+    "/": "Explore",
+    "/compare": "Compare",
+    "/messages": "Messages",
+    "/reproduction": "Reproduction",
+}
 """What the head of every page leads to."""
 
 MANTINE = {"fontFamily": theme.FONT, "primaryColor": "blue", "defaultRadius": "sm"}
@@ -38,7 +44,7 @@ def create(root: Path) -> Dash:
     )
     app.layout = _frame(root)
     _route(app, library)
-    for page in (explore, messages, reproduced):
+    for page in (explore, compared, messages, reproduced):
         page.connect(app, library)
     return app
 
