@@ -61,7 +61,7 @@ def connect(app: Dash, library: Library) -> None:
         State({"filter": ALL}, "id"),
         prevent_initial_call="initial_duplicate",
     )
-    def draw(
+    def draw(  # noqa: PLR0917 # One for each control, as Dash passes them.
         folders: list[str],
         x: str,
         y: str,

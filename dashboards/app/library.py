@@ -64,7 +64,7 @@ class Library:
         return self.root / name
 
     def reproductions(self) -> list[str]:
-        """Return the names of all folders that hold a reproduction's scorecard, the latest first."""
+        """Return the names of the folders with a reproduction's scorecard, the latest first."""
         found = [path for path, files in self._walk() if SCORECARD in files]
         found.sort(key=lambda path: (path / SCORECARD).stat().st_mtime, reverse=True)
         return list(map(self._name, found))

@@ -24,7 +24,7 @@ def layout(library: Library, query: str) -> Any:
         return dmc.Alert(
             [
                 dmc.Text(
-                    f"There is no reproduction below {library.root} yet. This makes one in 3 minutes:"
+                    f"There is no reproduction below {library.root} yet. One takes 3 minutes:"
                 ),
                 dmc.Code("paxoscope reproduce --quick", block=True),
             ],

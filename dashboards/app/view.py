@@ -40,7 +40,7 @@ class View:
 
     @classmethod
     def from_query(cls, query: str) -> "View":
-        """Return the view that a link tells of; what makes no sense there is left at its default."""
+        """Return the view that a link tells of; what makes no sense there has its default."""
         said = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=1000)
         default = cls()
         return cls(

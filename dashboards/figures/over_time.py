@@ -12,8 +12,8 @@ from experiments.summarise import over_time
 
 TITLE = "Over time"
 WHAT_TO_SEE = (
-    "Bins of 100 ms, from when the clients began. What counts lies in the white: the grey is warm-up "
-    "and cool-down. A run that is still changing there is too short."
+    "Bins of 100 ms, from when the clients began. What counts lies in the white: the grey is "
+    "warm-up and cool-down. A run that is still changing there is too short."
 )
 _DASHES = {"p50": "solid", "p99": "dash"}
 _ROW_PIXELS = 170
