@@ -11,11 +11,12 @@ from dash import ALL, Dash, Input, Output, State, ctx, dcc, html, no_update
 from dashboards import theme
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS
-from dashboards.app.parts import GRAPH, problem
+from dashboards.app.parts import GRAPH, caution, problem
 from dashboards.app.view import NONE, View, shown
 from dashboards.figures import explore as figure
 from dashboards.series import SETTINGS
 from experiments import summarise
+from experiments.linter import lint
 from experiments.spec import RunConfig
 
 
@@ -35,7 +36,8 @@ def layout(library: Library, query: str) -> Any:
                 [
                     _problems(folders),
                     dcc.Loading(dcc.Graph(id="explore-figure", config=GRAPH), delay_show=300),
-                    dmc.Text(id="explore-count", c="dimmed", size="sm"),
+                    dmc.Text(id="explore-count", c="dimmed", size="sm", mb="md"),
+                    html.Div(id="explore-caution"),
                 ],
                 span={"base": 12, "md": 9},
             ),
@@ -50,6 +52,7 @@ def connect(app: Dash, library: Library) -> None:
     @app.callback(
         Output("explore-figure", "figure"),
         Output("explore-count", "children"),
+        Output("explore-caution", "children"),
         Output("address", "search", allow_duplicate=True),
         Input("explore-folders", "value"),
         Input("explore-x", "value"),
@@ -70,7 +73,7 @@ def connect(app: Dash, library: Library) -> None:
         log_y: bool,
         values: list[list[str]],
         keys: list[dict[str, str]],
-    ) -> tuple[Any, str, str]:
+    ) -> tuple[Any, str, Any, str]:
         filters = {
             key["filter"]: tuple(each) for key, each in zip(keys, values, strict=True) if each
         }
@@ -84,7 +87,8 @@ def connect(app: Dash, library: Library) -> None:
             filters=filters,
         )
         points = view.chosen(library.points(view.folders))
-        return _drawn(points, view), _count(points), view.to_query()
+        said = caution(lint(library.runs(view.folders)))
+        return _drawn(points, view), _count(points), said, view.to_query()
 
     @app.callback(
         Output("address", "href"),

@@ -3,8 +3,11 @@
 from typing import Any
 
 import dash_mantine_components as dmc
+import pandas as pd
 
-GRAPH = {
+from experiments.linter import RULES
+
+GRAPH: Any = {
     "displaylogo": False,
     "responsive": True,
     "modeBarButtonsToRemove": ["select2d", "lasso2d"],
@@ -19,3 +22,20 @@ GRAPH = {
 def problem(title: str, *lines: str) -> Any:
     """Return a notice that something cannot be shown, and why."""
     return dmc.Alert([dmc.Text(line, size="sm") for line in lines], title=title, color="orange")
+
+
+def caution(said: pd.DataFrame) -> Any | None:
+    """Return what the linter says of runs, as `experiments.linter.lint` does; None for nothing."""
+    if said.empty:
+        return None
+    lines = []
+    for rule, rows in said.groupby("rule", sort=False):
+        words = rows["words"].iloc[0] + (f" ({len(rows)} runs)" if len(rows) > 1 else "")
+        about = RULES[str(rule)]
+        lines.append(
+            dmc.ListItem(
+                [dmc.Text(f"{words}. ", span=True, fw=600), f"{about.reason} {about.advice}"]
+            )
+        )
+    colour = "red" if "error" in set(said["severity"]) else "yellow"
+    return dmc.Alert(dmc.List(lines, size="sm"), title="Read with care", color=colour)

@@ -38,7 +38,7 @@ def create(root: Path) -> Dash:
     app = Dash(
         "paxoscope",
         title="Paxoscope",
-        update_title=None,
+        update_title="Paxoscope",
         serve_locally=True,
         suppress_callback_exceptions=True,  # Pages come and go.
     )
