@@ -10,7 +10,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from dashboards import theme
 from dashboards.app.library import Library
-from dashboards.app.parts import problem
+from dashboards.app.parts import problem, table
 from experiments.compare import COMPARED, THRESHOLD, changes, compare
 
 _COLOURS = {"lost": "red", "worse": "red", "unclear": "yellow", "better": "teal"}
@@ -81,8 +81,7 @@ def _points(points: pd.DataFrame) -> Any:
         f"Worst first. A point is worse where throughput falls, or p99 rises, by more than "
         f"{THRESHOLD:.0%} and the 95% interval of the change, in parentheses, leaves out 0."
     )
-    table = dmc.Table(data={"head": head, "body": rows}, striped=True, fz="sm")
-    return dmc.Stack([dmc.Text(note, c="dimmed", size="sm"), table])
+    return dmc.Stack([dmc.Text(note, c="dimmed", size="sm"), table(head, rows)])
 
 
 def _measure(row: dict[Any, Any], measure: str) -> str:
@@ -102,6 +101,6 @@ def _changes(changed: pd.DataFrame) -> Any:
     return dmc.Stack(
         [
             dmc.Title("What else changed", order=3),
-            dmc.Table(data={"head": ["kind", "what", "before", "after"], "body": rows}, fz="sm"),
+            table(["kind", "what", "before", "after"], rows),
         ]
     )

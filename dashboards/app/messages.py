@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from dashboards import theme
 from dashboards.app.library import Library
-from dashboards.app.parts import GRAPH
+from dashboards.app.parts import GRAPH, table
 from dashboards.figures import space_time
 from experiments import messages
 from experiments.messages import FORMULAS, REPLICAS
@@ -70,7 +70,7 @@ def _counts() -> Any:
         for n in REPLICAS
         for found in [messages.count(protocol, accept_to, n)]
     ]  # fmt: skip
-    return dmc.Table(data={"head": list(_HEAD), "body": rows}, striped=True, fz="sm")
+    return table(_HEAD, rows)
 
 
 def _choice(control: str, label: str, values: list[str], value: str) -> Any:

@@ -9,7 +9,7 @@ from dash import dcc
 
 from dashboards import theme
 from dashboards.app.library import Library
-from dashboards.app.parts import GRAPH, caution, problem
+from dashboards.app.parts import GRAPH, caution, problem, table
 from dashboards.app.view import shown
 from dashboards.figures import distribution, hosts, over_time
 from experiments import results, summarise
@@ -95,5 +95,5 @@ def _numbers(run: Any) -> Any:
 
 def _folded(title: str, facts: dict[Any, Any]) -> Any:
     rows = [[str(key), shown(value)] for key, value in facts.items()]
-    table = dmc.Table(data={"head": ["name", "value"], "body": rows}, striped=True, fz="sm")
-    return dmc.AccordionItem([dmc.AccordionControl(title), dmc.AccordionPanel(table)], value=title)
+    panel = dmc.AccordionPanel(table(["name", "value"], rows))
+    return dmc.AccordionItem([dmc.AccordionControl(title), panel], value=title)

@@ -1,5 +1,6 @@
 """What several pages are put together from."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -17,6 +18,18 @@ GRAPH: Any = {
     "plotlyServerURL": "",
 }
 """How graphs behave: their camera makes an SVG."""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
+    """Return a table; cells are texts, numbers or components."""
+    return dmc.Table(
+        [
+            dmc.TableThead(dmc.TableTr([dmc.TableTh(each) for each in head])),
+            dmc.TableTbody([dmc.TableTr([dmc.TableTd(each) for each in row]) for row in rows]),
+        ],
+        striped=True,
+        fz="sm",
+    )
 
 
 def problem(title: str, *lines: str) -> Any:

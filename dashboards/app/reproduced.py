@@ -9,7 +9,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from dashboards import reproduction
 from dashboards.app.library import Library
-from dashboards.app.parts import GRAPH, problem
+from dashboards.app.parts import GRAPH, problem, table
 from experiments.evaluation import FIGURES
 from experiments.results import ResultsError
 
@@ -98,4 +98,4 @@ def _scorecard(folder: Path) -> Any:
         ]
         for score in reproduction.read_scores(folder)
     ]
-    return dmc.Table(data={"head": list(_HEAD), "body": rows}, striped=True, fz="sm")
+    return table(_HEAD, rows)

@@ -90,5 +90,5 @@ def _line(series: Series, x: Axis, y: Axis) -> go.Scatter:
         error_y=theme.interval(rows, y.column) if f"{y.column}_low" in rows else None,
         hovertext=hover_texts(series),
         hoverinfo="text",
-        customdata=rows.index.to_numpy(),
+        customdata=rows.index.tolist(),  # An array would not come back with a click.
     )

@@ -1,4 +1,4 @@
-"""Result folders below a root: what is there is found, what is broken is told, nothing else is read."""
+"""Result folders below a root: what is there is found, what is broken told, nothing else read."""
 
 import os
 from pathlib import Path
