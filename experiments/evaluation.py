@@ -177,7 +177,8 @@ FIGURES = {
             "Follower crash",
             ("follower_crash",),
             "The host of a follower is killed on Ray. No client of JPaxos asks it anything; in "
-            "S-Paxos its clients ask again at another host.",
+            "S-Paxos its clients ask again at another host. That throughput then grows is due to "
+            "this one machine: the other hosts have the cores of the one that is gone.",
         ),
         Figure(
             "false-suspicion",
