@@ -127,8 +127,8 @@ FIGURES = {
             "Latency without load",
             ("srds12_unloaded",),
             "The price of dissemination where nothing waits: a payload must be stable before its "
-            "id is ordered. A client at each host, on average; with n = 3 those at the leader's host "
-            "wait longest, since there its copy and the origin's are the same.",
+            "id is ordered. A client at each host, on average; with n = 3 those at the leader's "
+            "host wait longest, since there its copy and the origin's are the same.",
         ),
         Figure(
             "same-load",
