@@ -127,7 +127,8 @@ FIGURES = {
             "Latency without load",
             ("srds12_unloaded",),
             "The price of dissemination where nothing waits: a payload must be stable before its "
-            "id is ordered. A client at each host, on average: those at the leader's wait longest.",
+            "id is ordered. A client at each host, on average; with n = 3 those at the leader's "
+            "host wait longest, since there its copy and the origin's are the same.",
         ),
         Figure(
             "same-load",
@@ -177,7 +178,8 @@ FIGURES = {
             "Follower crash",
             ("follower_crash",),
             "The host of a follower is killed on Ray. No client of JPaxos asks it anything; in "
-            "S-Paxos its clients ask again at another host.",
+            "S-Paxos its clients ask again at another host. That throughput then grows is due to "
+            "this one machine: the other hosts have the cores of the one that is gone.",
         ),
         Figure(
             "false-suspicion",

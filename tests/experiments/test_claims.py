@@ -164,12 +164,20 @@ def test_the_network_is_judged_by_whichever_backend_has_run(backend: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("spaxos_ms", "verdict"), [(0.53, "reproduced"), (0.67, "trend"), (0.9, "not reproduced")]
+    ("spaxos_ms", "verdict"),
+    [
+        ({3: 0.53, 5: 0.58}, "reproduced"),
+        ({3: 0.53, 5: 0.67}, "trend"),
+        ({3: 0.53, 5: 0.9}, "not reproduced"),
+    ],
 )
-def test_latency_is_judged_by_its_mean_over_hosts(spaxos_ms: float, verdict: str) -> None:
+def test_latency_is_judged_by_its_mean_over_hosts_for_every_n(
+    spaxos_ms: dict[int, float], verdict: str
+) -> None:
     rows = [
-        {"protocol": protocol, "replicas": 3, "latency_ms_mean": ms, "throughput_rps": 100.0}
-        for protocol, ms in (("jpaxos", 0.43), ("spaxos", spaxos_ms))
+        {"protocol": protocol, "replicas": n, "latency_ms_mean": ms, "throughput_rps": 100.0}
+        for n, slower in spaxos_ms.items()
+        for protocol, ms in (("jpaxos", 0.43), ("spaxos", slower))
     ]
     assert score("latency", {"srds12_unloaded": pd.DataFrame(rows)}).verdict == verdict
 
