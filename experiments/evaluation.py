@@ -21,13 +21,13 @@ PARTS = {
         Part("srds12_clients", ("clients=[1, 100, 1000, 4000]", "duration_s=0.5")),
         Part("srds12_replicas", ("replicas=[3, 7, 11]", "duration_s=0.8")),
         Part(
-            "srds12_split", ("replicas=[3, 11]", 'case=["0 %", "10 %", "40 %"]', "duration_s=0.8")
+            "srds12_split", ("replicas=[3, 11]", 'case=["0 %", "10 %", "40 %"]', "duration_s=0.5")
         ),
         Part("srds12_unloaded", ("case=n = 3", "accept_to=all")),
         Part(
             "srds12_open_loop",
             (
-                *("repeats=1", "warmup_s=0.2", "duration_s=0.3"),
+                *("repeats=1", "warmup_s=0.2", "duration_s=0.2"),
                 "arrival_rate_rps=[20000, 60000, 75000, 140000]",
             ),
         ),
