@@ -5,6 +5,8 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import pandas as pd
+import plotly.graph_objects as go
+from dash import dcc, html
 
 from experiments.linter import RULES
 
@@ -18,6 +20,21 @@ GRAPH: Any = {
     "plotlyServerURL": "",
 }
 """How graphs behave: their camera makes an SVG."""
+
+
+def graph(name: str, figure: go.Figure | None = None, code: str = "") -> Any:
+    """Return a figure that can be taken along; `code` is Python that draws it.
+
+    The graph's id is {"graph": name}, a store with the id {"code": name} holds the code. Without a
+    figure, a callback draws it.
+    """
+    drawn = {} if figure is None else {"figure": figure}
+    return html.Div(
+        [
+            dcc.Graph(id={"graph": name}, config=GRAPH, **drawn),
+            dcc.Store(id={"code": name}, data=code),
+        ]
+    )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
