@@ -126,6 +126,17 @@ def write(folder: Path, figure_ids: Sequence[str]) -> Path:
     return path
 
 
+def drawable(folder: Path) -> list[Figure]:
+    """Return the figures of which a reproduction's folder has the results."""
+    return [
+        figure for figure in FIGURES.values() if all(map(Path.exists, _sources(folder, figure)))
+    ]
+
+
+def _sources(folder: Path, figure: Figure) -> list[Path]:
+    return [folder / each for each in figure.suites or (COUNTS, REQUEST)]
+
+
 def render(folder: Path, figures: Sequence[Figure]) -> str:
     """Return the report as HTML; raises ResultsError where the folder lacks something."""
     scores = read_scores(folder)

@@ -2,39 +2,55 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import dash_mantine_components as dmc
 import pandas as pd
 import plotly.graph_objects as go
-from dash import dcc, html
+from dash import dcc
 
+from dashboards.app import export
 from experiments.linter import RULES
 
 GRAPH: Any = {
     "displaylogo": False,
     "responsive": True,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d"],
-    "toImageButtonOptions": {"format": "svg"},
+    # The menu of its card has more to offer than the camera.
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "toImage"],
     # Plotly would offer to send the figure to its makers' server.
     "showSendToCloud": False,
     "plotlyServerURL": "",
 }
-"""How graphs behave: their camera makes an SVG."""
+"""How graphs behave."""
 
 
 def graph(name: str, figure: go.Figure | None = None, code: str = "") -> Any:
-    """Return a figure that can be taken along; `code` is Python that draws it.
+    """Return a figure in a card, with a menu to take it along; `code` is Python that draws it.
 
     The graph's id is {"graph": name}, a store with the id {"code": name} holds the code. Without a
-    figure, a callback draws it.
+    figure, a callback draws it. Names are told to readers and become names of files: words with
+    hyphens between them.
     """
     drawn = {} if figure is None else {"figure": figure}
-    return html.Div(
+    return dmc.Paper(
         [
+            dmc.Box(export.menu(name, has_code=bool(code)), **_CORNER),
             dcc.Graph(id={"graph": name}, config=GRAPH, **drawn),
             dcc.Store(id={"code": name}, data=code),
-        ]
+        ],
+        withBorder=True,
+        p="xs",
+        pos="relative",
     )
+
+
+_CORNER: Any = {"pos": "absolute", "top": 8, "right": 8, "style": {"zIndex": 1}}
+
+
+def report_link(name: str) -> Any:
+    """Return a link to the offline report of a result folder, or of a reproduction."""
+    # It leads to a file, not to a page.
+    return dmc.Anchor("Report", href=f"/report/{quote(name)}", refresh=True, size="sm")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:

@@ -1,17 +1,24 @@
 """What the explorer shows, as part of a link: whoever opens it sees the same."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from urllib.parse import parse_qs, urlencode
 
 import pandas as pd
 
-from dashboards.app.metrics import METRICS
+from dashboards.app.metrics import LATENCIES, METRICS, SETTINGS
+from dashboards.figures.explore import FOLDER
+from dashboards.series import SETTINGS as FURTHER_KEYS
 
 NONE = ""
-"""No colour, no facets."""
+"""No facets; for the figure, axes of one's own; for x, what was swept."""
+
+PROTOCOL = "protocol"
+
+KEYS = (PROTOCOL, "clients", *FURTHER_KEYS, FOLDER)
+"""What can be coloured by, split by and filtered by: the whole configuration, and the folder."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +26,11 @@ class View:
     """The choices of the explorer. Values of settings are texts, as they are shown."""
 
     folders: tuple[str, ...] = ()
-    x: str = "clients"
+    figure: str = NONE
+    x: str = NONE
     y: str = "throughput_rps"
-    colour: str = "protocol"
+    percentile: str = "p99"
+    colour: str = PROTOCOL
     facet: str = NONE
     log_x: bool = True
     log_y: bool = False
@@ -41,25 +50,32 @@ class View:
     @classmethod
     def from_query(cls, query: str) -> "View":
         """Return the view that a link tells of; what makes no sense there has its default."""
-        said = parse_qs(query.removeprefix("?"), keep_blank_values=True, max_num_fields=1000)
+        said = _parsed(query.removeprefix("?"))
         default = cls()
         return cls(
             folders=tuple(said.get("folders", ())),
-            x=_metric(said, "x", default.x),
-            y=_metric(said, "y", default.y),
-            colour=said.get("colour", [default.colour])[-1],
-            facet=said.get("facet", [default.facet])[-1],
+            figure=said.get("figure", [default.figure])[-1],
+            x=_one_of({NONE, *METRICS, *SETTINGS}, said, "x", default.x),
+            y=_one_of({*METRICS, *SETTINGS}, said, "y", default.y),
+            percentile=_one_of(LATENCIES, said, "percentile", default.percentile),
+            colour=_one_of(KEYS, said, "colour", default.colour),
+            facet=_one_of({NONE, *KEYS}, said, "facet", default.facet),
             log_x=_flag(said, "log_x", default.log_x),
             log_y=_flag(said, "log_y", default.log_y),
             filters=_filters(said.get("filters", [])),
         )
 
-    def chosen(self, points: pd.DataFrame) -> pd.DataFrame:
-        """Return the points that the filters let through."""
+    def chosen(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the points, or the runs, that the filters let through."""
         for key, values in self.filters.items():
-            if key in points:
-                points = points[points[key].map(shown).isin(values)]
-        return points
+            if key in table:
+                table = table[table[key].isin(values_of(table, key, values))]
+        return table
+
+
+def values_of(table: pd.DataFrame, key: str, texts: Collection[str]) -> list[object]:
+    """Return the values in a column that are shown as one of `texts`, in order."""
+    return [each for each in sorted(table[key].unique().tolist()) if shown(each) in texts]
 
 
 def shown(value: object) -> str:
@@ -67,6 +83,13 @@ def shown(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.0f}"
     return str(value)
+
+
+def _parsed(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, keep_blank_values=True, max_num_fields=1000)
+    except ValueError:  # More fields than any view has.
+        return {}
 
 
 def _texts(value: object) -> list[str]:
@@ -77,9 +100,9 @@ def _texts(value: object) -> list[str]:
     return list(value) if isinstance(value, tuple) else [str(value)]
 
 
-def _metric(said: Mapping[str, list[str]], key: str, default: str) -> str:
+def _one_of(known: Collection[str], said: Mapping[str, list[str]], key: str, default: str) -> str:
     found = said.get(key, [default])[-1]
-    return found if found in METRICS else default
+    return found if found in known else default
 
 
 def _flag(said: Mapping[str, list[str]], key: str, default: bool) -> bool:
@@ -91,8 +114,8 @@ def _filters(texts: list[str]) -> Mapping[str, tuple[str, ...]]:
     for text in texts:
         try:
             key, *values = json.loads(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             continue
-        if isinstance(key, str) and values and all(isinstance(each, str) for each in values):
+        if key in KEYS and values and all(isinstance(each, str) for each in values):
             found[key] = tuple(values)
     return MappingProxyType(found)

@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 _ORDERING, _DISSEMINATION = theme.colour("jpaxos"), theme.colour("spaxos")
 
 _KINDS = {
-    "Requests": Kind(theme.INK, "solid", "{sender} sends its request to {receiver}."),
+    "Requests": Kind(theme.MUTED, "solid", "{sender} sends its request to {receiver}."),
     "Payload": Kind(
         _DISSEMINATION, "solid", "{sender} sends the batch with the request to {receiver}."
     ),
@@ -44,7 +44,7 @@ _KINDS = {
         "dot",
         "{sender} tells {receiver} that it holds the batch, which is stable once a majority does.",
     ),
-    "Held": Kind(theme.MUTED, "solid", "{sender} tells {receiver} who holds its batch."),
+    "Held": Kind(theme.MUTED, "longdash", "{sender} tells {receiver} who holds its batch."),
     "Propose": Kind(
         _ORDERING,
         "solid",
@@ -59,9 +59,9 @@ _KINDS = {
         _ORDERING, "dash", "{sender}, which leads, tells {receiver} that it is decided."
     ),
     "Executed": Kind(
-        theme.MUTED, "dot", "{sender} has executed the request: the reply goes to {receiver}."
+        theme.MUTED, "dash", "{sender} has executed the request: the reply goes to {receiver}."
     ),
-    "Replies": Kind(theme.INK, "dot", "{sender} sends the reply to {receiver}."),
+    "Replies": Kind(theme.MUTED, "dot", "{sender} sends the reply to {receiver}."),
 }
 _UNKNOWN = Kind(theme.MUTED, "dashdot", "{sender} sends {kind} to {receiver}.")
 
@@ -248,9 +248,9 @@ def _slider(sentences: Sequence[str], traces: int) -> dict[str, Any]:
         "steps": [_step(number, sentences, traces) for number in range(len(sentences))],
         "currentvalue": {"visible": False},
         "pad": {"t": 64},
-        "bgcolor": theme.GRID,
+        "bgcolor": theme.SHADE,
         "bordercolor": theme.MUTED,
-        "font": {"color": theme.MUTED, "size": 11},
+        "font": {"size": 11},
     }
 
 
