@@ -79,12 +79,18 @@ class Cluster:
     # --- Running ---
 
     async def _run(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
-        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
         if faults is None or faults.next_s == math.inf:
+            await self._begin()
             await self._load(load_s)
         else:
+            await self._stage.be_ready()  # First: the clocks of hosts and clients begin together.
+            await self._begin()
             await self._load_with_faults(load_s, faults, window_start_s)
         await self._settle()
+
+    async def _begin(self) -> None:
+        """Have the hosts begin to measure."""
+        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
 
     async def _load(self, load_s: float) -> None:
         run_s = load_s + drain_timeout_s(self._config)
@@ -97,7 +103,6 @@ class Cluster:
     async def _load_with_faults(
         self, load_s: float, faults: Timeline, window_start_s: float
     ) -> None:
-        await self._stage.be_ready()
         injector = Injector(
             self._stage,
             faults,

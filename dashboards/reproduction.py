@@ -41,12 +41,11 @@ from dashboards.figures import (
 from dashboards.page import drawing, page, paragraph, section, table, words
 from dashboards.report import OverTime, read_over_time
 from experiments import results, summarise
-from experiments.evaluation import FIGURES, Figure
+from experiments.evaluation import FIGURES, MESSAGES, SCORECARD, Figure
 from experiments.results import ResultsError
 
-SCORECARD = "scorecard.json"
-COUNTS = Path("messages") / "counts.parquet"
-REQUEST = Path("messages") / "request.parquet"
+COUNTS = Path(MESSAGES) / "counts.parquet"
+REQUEST = Path(MESSAGES) / "request.parquet"
 
 TITLE = "Paxoscope: the S-Paxos evaluation, reproduced"
 _SCORE = ("id", "claim", "paper", "ours", "verdict", "reason")

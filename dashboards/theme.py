@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -126,6 +126,12 @@ def line(protocol: str, dash_style: str = "solid") -> dict[str, Any]:
 def marker(protocol: str, rank: int) -> dict[str, Any]:
     """Return the marker of a protocol with the `rank`-th combination of settings."""
     return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
+
+
+def hatching(are_hatched: Iterable[bool]) -> dict[str, Any]:
+    """Return the pattern of bars, one each: hatched, or plain."""
+    shapes = ["/" if is_hatched else "" for is_hatched in are_hatched]
+    return {"shape": shapes, "fillmode": "overlay", "solidity": 0.25}
 
 
 def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:

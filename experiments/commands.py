@@ -66,16 +66,17 @@ def _run_missing(
         console.print(f"{suite.name}: every run is there already")
         return
     console.print(f"{suite.name}: {len(runs)} runs, about {duration(expected_s(runs))}")
-    _run(suite, runs, results, address, console)
+    carry_out(suite, runs, results, address, console)
 
 
-def _run(
+def carry_out(
     suite: Suite,
     runs: Sequence[Run],
     results: ResultsWriter,
     address: str | None,
     console: Console,
 ) -> None:
+    """Carry out runs of a suite on the backends that they name, and show how they get on."""
     coming = [run.config for run in runs]
     with Backends(coming, address) as backends, Display(console, suite, runs) as display:
         run_all(suite, runs, backend=backends, results=results, observer=display)

@@ -102,7 +102,7 @@ def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool
         legendgroup=name,
         marker={
             "color": theme.tint(protocol, _TINTS[role]),
-            "pattern": {"shape": "/" if leads else "", "fillmode": "overlay", "solidity": 0.25},
+            "pattern": theme.hatching([leads] * len(bars)),
         },
         hovertext=[_hover_text(row) for row in bars.to_dict("records")],
         hoverinfo="text",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments import reproduce
+from experiments import commands
 from experiments.cli import app
 from experiments.errors import RunFailed
 from experiments.runner import Measured
@@ -48,7 +48,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(tmp_path / "out")
-    monkeypatch.setattr(reproduce, "Backends", stage.make_backend)
+    monkeypatch.setattr(commands, "Backends", stage.make_backend)
     return stage
 
 
