@@ -24,8 +24,9 @@ from actors.faults import Timeline
 from actors.injector import Injector
 from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
+from actors.news import News
 from actors.place import Placement
-from actors.reporter import News, Reporter
+from actors.reporter import Reporter
 from actors.stage import CALL_TIMEOUT_S, Stage
 
 SETTLE_TIMEOUT_S = 10.0
@@ -90,7 +91,6 @@ class Cluster:
         window_start_s: float,
         tell: Callable[[News], None] | None,
     ) -> None:
-        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
         if tell is None:
             await self._loaded(load_s, faults, window_start_s)
         else:
@@ -101,9 +101,16 @@ class Cluster:
 
     async def _loaded(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
         if faults is None or faults.next_s == math.inf:
+            await self._begin()
             await self._load(load_s)
         else:
+            await self._stage.be_ready()  # First: the clocks of hosts and clients begin together.
+            await self._begin()
             await self._load_with_faults(load_s, faults, window_start_s)
+
+    async def _begin(self) -> None:
+        """Have the hosts begin to measure."""
+        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
 
     async def _load(self, load_s: float) -> None:
         run_s = load_s + drain_timeout_s(self._config)
@@ -116,7 +123,6 @@ class Cluster:
     async def _load_with_faults(
         self, load_s: float, faults: Timeline, window_start_s: float
     ) -> None:
-        await self._stage.be_ready()
         injector = Injector(
             self._stage,
             faults,

@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,39 +20,12 @@ from actors.crew import Crew, Gone
 from actors.errors import ClusterError
 from actors.measurements import EventRow
 from actors.metering import MeterTable
+from actors.news import Lately, News
 
 PERIOD_S = 0.4
 """Time between two rounds of questions: with the answers, it makes at least two rounds a second."""
 
 T = TypeVar("T")
-
-
-class Lately(NamedTuple):
-    """What one actor counted since it was asked last."""
-
-    since_s: float
-    samples: MeterTable
-    """At least one."""
-
-    @property
-    def until_s(self) -> float:
-        """When the last sample was taken; times are those of the run."""
-        return float(self.samples.column("time_s")[-1])
-
-    def rate(self, count: str) -> float:
-        """Return by how much a count grew per second; 0 where nothing is counted so."""
-        return float(self.samples.column(count).sum()) / (self.until_s - self.since_s)
-
-
-class News(NamedTuple):
-    """What was measured since the last news."""
-
-    actors: dict[Address, Lately]
-    """Of those who answered."""
-    latencies: Counts
-    """Of all requests answered in bins that have ended since; shape (histogram.BUCKETS,)."""
-    events: Sequence[EventRow]
-    """All that happened so far."""
 
 
 class Reporter:

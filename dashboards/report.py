@@ -59,17 +59,13 @@ def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> s
         _header(runs),
         words(findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
-        *(_figures(points, _sound(runs), counters) if len(points) else []),
+        *(_figures(points, runs[summarise.is_sound(runs)], counters) if len(points) else []),
         section("All runs", record.run_table(runs)),
         section("Settings that all runs shared", record.constant_settings(runs)),
         section("Environment", record.environment(runs)),
         section("Run it again", _REPRODUCTION),
     ]
     return page(_title(runs), "\n".join(parts))
-
-
-def _sound(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[(runs["outcome"] == "ok") & (runs["safety"] == "ok")]
 
 
 def _title(runs: pd.DataFrame) -> str:

@@ -41,12 +41,11 @@ from dashboards.figures import (
 from dashboards.page import drawing, page, paragraph, section, table, words
 from dashboards.report import OverTime, read_over_time
 from experiments import results, summarise
-from experiments.evaluation import FIGURES, Figure
+from experiments.evaluation import FIGURES, MESSAGES, SCORECARD, Figure
 from experiments.results import ResultsError
 
-SCORECARD = "scorecard.json"
-COUNTS = Path("messages") / "counts.parquet"
-REQUEST = Path("messages") / "request.parquet"
+COUNTS = Path(MESSAGES) / "counts.parquet"
+REQUEST = Path(MESSAGES) / "request.parquet"
 
 TITLE = "Paxoscope: the S-Paxos evaluation, reproduced"
 _SCORE = ("id", "claim", "paper", "ours", "verdict", "reason")
@@ -129,7 +128,7 @@ def write(folder: Path, figure_ids: Sequence[str]) -> Path:
 def drawable(folder: Path) -> list[Figure]:
     """Return the figures of which a reproduction's folder has the results."""
     return [
-        figure for figure in FIGURES.values() if all(map(Path.exists, _sources(folder, figure)))
+        each for each in FIGURES.values() if all(map(Path.exists, _sources(folder, each)))
     ]
 
 

@@ -7,7 +7,7 @@ and `SHADE`.
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any, NamedTuple
 
@@ -158,6 +158,12 @@ def marker(protocol: str, rank: int) -> dict[str, Any]:
     return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
 
 
+def hatching(are_hatched: Iterable[bool]) -> dict[str, Any]:
+    """Return the pattern of bars, one each: hatched, or plain."""
+    shapes = ["/" if is_hatched else "" for is_hatched in are_hatched]
+    return {"shape": shapes, "fillmode": "overlay", "solidity": 0.25}
+
+
 def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
     """Return the error bars of a measure of `experiments.summarise.summary`."""
     low, high = rows[f"{measure}_low"], rows[f"{measure}_high"]
@@ -209,14 +215,18 @@ def _template(scheme: Scheme) -> go.layout.Template:
         "paper_bgcolor": scheme.paper,
         "plot_bgcolor": CLEAR,
         "showlegend": True,
+        "sliderdefaults": {"tickcolor": scheme.muted},
         "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
         "xaxis": _axis(scheme),
         "yaxis": _axis(scheme),
     }
     # Plotly's own choices for these are made for white paper.
-    bar = {"error_y": {"color": scheme.ink}}
-    heatmap = {"textfont": {"color": scheme.ink}}
-    return go.layout.Template(layout=layout, data={"bar": [bar], "heatmap": [heatmap]})
+    data = {
+        "bar": [{"error_y": {"color": scheme.ink}}],
+        "heatmap": [{"textfont": {"color": scheme.ink}}],
+        "scatter": [{"marker": {"line": {"color": scheme.paper}}}],
+    }
+    return go.layout.Template(layout=layout, data=data)
 
 
 TEMPLATES = {name: _template(scheme) for name, scheme in SCHEMES.items()}

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from actors.news import News
 from experiments.runner import Backend, Measured
 from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig
-
-if TYPE_CHECKING:
-    from actors.reporter import News
 
 
 class Backends:
@@ -22,7 +20,7 @@ class Backends:
         self,
         coming: Sequence[RunConfig],
         address: str | None,
-        tell: "Callable[[News], None] | None" = None,
+        tell: Callable[[News], None] | None = None,
     ) -> None:
         self._backends: dict[str, Backend] = {}
         names = {config.backend for config in coming}
@@ -51,7 +49,7 @@ def _make(
     name: str,
     ahead: Sequence[RunConfig],
     address: str | None,
-    tell: "Callable[[News], None] | None",
+    tell: Callable[[News], None] | None,
 ) -> Backend:
     """Make a backend; the simulated one begins the runs `ahead` before they are asked for."""
     if name == "sim":

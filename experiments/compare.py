@@ -46,6 +46,14 @@ VERDICTS: Sequence[str] = get_args(Verdict)
 """Worst first. Lost: B has run the point, and none of its runs is sound, unlike in A. Unclear: the
 change is beyond the threshold, but its interval reaches across 0. Within: the threshold."""
 
+UNMATCHED: Sequence[Verdict] = ("only in A", "only in B")
+"""The verdicts on points that one side alone has."""
+
+BAD: Sequence[Verdict] = ("lost", "worse")
+
+_VALUES_SHOWN = 4
+"""Most values of a setting that a line names."""
+
 _POINT = ("protocol", "replicas", "clients")
 _NAMES = ("case", "profile")
 """Settings that are names for others, the wider name first."""
@@ -96,6 +104,19 @@ def changes(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "what", "a", "b"])
 
 
+def what_keeps_apart(points: pd.DataFrame, runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> str:
+    """Say why no point can be compared, to follow "no point in common"; empty if one can be.
+
+    `points` as `compare` returns them for these runs.
+    """
+    matched = points[~points["verdict"].isin(UNMATCHED)]
+    if matched.empty:
+        return f": {_where_they_differ(runs_a, runs_b)}"
+    if (matched["verdict"] == "not measured").all():
+        return " with sound runs in both"
+    return ""
+
+
 # --- Which points match -------------------------------------------------------------------------
 
 
@@ -111,6 +132,20 @@ def _varying(runs: pd.DataFrame) -> set[str]:
     profiles_by_case = runs.groupby("case")["profile"].nunique().max()
     values = {**by_names, "case": runs["case"].nunique(), "profile": profiles_by_case}
     return {str(key) for key, count in values.items() if count > 1}
+
+
+def _where_they_differ(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> str:
+    keys = point_settings(runs_a, runs_b)
+    for key in keys:
+        values_a, values_b = (dict.fromkeys(runs[key].sort_values()) for runs in (runs_a, runs_b))
+        if not values_a.keys() & values_b.keys():
+            return f"{key} is {_some(values_a)} in A, {_some(values_b)} in B"
+    return f"no combination of {', '.join(keys)} is in both"
+
+
+def _some(values: Mapping[object, None]) -> str:
+    first = [shown(value) for value in values][:_VALUES_SHOWN]
+    return ", ".join([*first, *(["..."] if len(values) > _VALUES_SHOWN else [])])
 
 
 def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> dict[_Point, list[_Run]]:

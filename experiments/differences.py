@@ -13,13 +13,15 @@ from rich.text import Text
 
 from experiments import results
 from experiments.compare import (
+    BAD,
     JUDGED,
     REPEATS_MIN,
+    UNMATCHED,
     VERDICTS,
     changes,
     compare,
-    point_settings,
     shown,
+    what_keeps_apart,
 )
 from experiments.errors import EXIT_FAILED, InputError
 
@@ -36,11 +38,6 @@ _MEANINGS = {
     "unclear": "beyond the threshold, but its repeats scatter too much to tell: run more of them",
     "not measured": "without a sound run in A, or without a reply",
 }
-_UNMATCHED = ("only in A", "only in B")
-_BAD = ("lost", "worse")
-_VALUES_SHOWN = 4
-"""Most values of a setting that a line names."""
-
 _Point = Mapping[Hashable, Any]
 """A row of `experiments.compare.compare`."""
 
@@ -54,7 +51,8 @@ def run(folder_a: Path, folder_b: Path, threshold_percent: float) -> int:
         raise InputError(f"--threshold {threshold_percent}: must be a number from 0")
     runs_a, runs_b = results.runs(folder_a), results.runs(folder_b)
     points = compare(runs_a, runs_b, threshold_percent / 100)
-    _check_comparable(points, runs_a, runs_b)
+    if reason := what_keeps_apart(points, runs_a, runs_b):
+        raise InputError(f"A and B have no point in common{reason}")
     console = Console(width=_WIDTH)
     for part in (
         _sides({"A": (folder_a, runs_a), "B": (folder_b, runs_b)}),
@@ -63,30 +61,7 @@ def run(folder_a: Path, folder_b: Path, threshold_percent: float) -> int:
         _totals(points, threshold_percent),
     ):
         console.print(part)
-    return EXIT_FAILED if points["verdict"].isin(_BAD).any() else 0
-
-
-def _check_comparable(points: pd.DataFrame, runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> None:
-    matched = points[~points["verdict"].isin(_UNMATCHED)]
-    if matched.empty:
-        reason = _what_keeps_apart(runs_a, runs_b)
-        raise InputError(f"A and B have no point in common: {reason}")
-    if (matched["verdict"] == "not measured").all():
-        raise InputError("A and B have no point in common with sound runs in both")
-
-
-def _what_keeps_apart(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> str:
-    keys = point_settings(runs_a, runs_b)
-    for key in keys:
-        values_a, values_b = (dict.fromkeys(runs[key].sort_values()) for runs in (runs_a, runs_b))
-        if not values_a.keys() & values_b.keys():
-            return f"{key} is {_some(values_a)} in A, {_some(values_b)} in B"
-    return f"no combination of {', '.join(keys)} is in both"
-
-
-def _some(values: Mapping[object, None]) -> str:
-    first = [shown(value) for value in values][:_VALUES_SHOWN]
-    return ", ".join([*first, *(["..."] if len(values) > _VALUES_SHOWN else [])])
+    return EXIT_FAILED if points["verdict"].isin(BAD).any() else 0
 
 
 def _sides(sides: Mapping[str, tuple[Path, pd.DataFrame]]) -> RenderableType:
@@ -114,8 +89,8 @@ def _changes_table(changed: pd.DataFrame) -> RenderableType:
 def _points(points: Sequence[_Point]) -> list[RenderableType]:
     """Return a head, a block each point that both have, and a line each of the others."""
     head = [Text(each) for each in ("", "A", "B", "change", "95% interval", "")]
-    blocks = [_block(point) for point in points if point["verdict"] not in _UNMATCHED]
-    others = [point for point in points if point["verdict"] in _UNMATCHED]
+    blocks = [_block(point) for point in points if point["verdict"] not in UNMATCHED]
+    others = [point for point in points if point["verdict"] in UNMATCHED]
     lines = [Text(f"{point['verdict']}: {point['point']}", overflow="fold") for point in others]
     return [_grid([head]), *blocks, *([Text("")] if lines else []), *lines]
 
@@ -169,7 +144,7 @@ def _totals(points: pd.DataFrame, threshold_percent: float) -> RenderableType:
     found = [f"{counts[each]} {each}" for each in VERDICTS if each in counts]
     total = f"\n{len(points)} points: {', '.join(found)} (threshold {threshold_percent:g}%)."
     meanings = [f"{each}: {said}." for each, said in _MEANINGS.items() if each in counts]
-    is_bad = any(each in counts for each in _BAD)
+    is_bad = any(each in counts for each in BAD)
     return Text.assemble((total, "bold red" if is_bad else "bold"), *(f"\n{m}" for m in meanings))
 
 

@@ -54,7 +54,6 @@ LAG_SHARE_MAX = 0.1
 GROWTH_SHARE_MIN = 0.2
 """The share by which what waits grows, from the first to the last third of a window, at least."""
 
-
 BOUND_SHARE = 0.9
 """The share of its computed limit from which on that limit, and not the clients, bounds a run."""
 
@@ -65,6 +64,12 @@ class Rule(NamedTuple):
     severity: Severity
     reason: str
     advice: str
+    concerns: tuple[str, ...] = ()
+    """How the columns of the table of runs begin whose numbers it is about; empty for all."""
+
+    def is_about(self, column: str) -> bool:
+        """Say whether the number in this column of the table of runs is to be read with care."""
+        return not self.concerns or column.startswith(self.concerns)
 
 
 RULES: Mapping[str, Rule] = {
@@ -82,6 +87,7 @@ RULES: Mapping[str, Rule] = {
         "warning",
         "Timers of this machine come late, and here that is a good part of the latency itself.",
         "Stretch time with --set dilation=3, or use virtual time with --set backend=sim.",
+        ("latency",),
     ),
     "no-warmup": Rule(
         "warning",
@@ -92,6 +98,7 @@ RULES: Mapping[str, Rule] = {
         "warning",
         "A percentile needs enough requests beyond it, from more than a moment or two.",
         "Set duration_s higher, or look at a lower percentile.",
+        ("latency",),
     ),
     "few-repeats": Rule(
         "warning",
@@ -103,28 +110,33 @@ RULES: Mapping[str, Rule] = {
         "A fleet of clients is one process; when it is busy, requests and replies wait for it, and "
         "that is not the system's latency.",
         "Share the clients out with a higher fleets, or use fewer.",
+        ("throughput", "latency"),
     ),
     "offered-rate-missed": Rule(
         "warning",
         "The system answers less than arrives, so requests pile up, and latency tells how long the "
         "run lasted.",
         "Read it as overload; for a latency, offer less with arrival_rate_rps.",
+        ("latency",),
     ),
     "growing-queue": Rule(
         "warning",
         "More and more requests wait while the run goes on, so a longer run has a higher latency.",
         "Offer less with arrival_rate_rps, or warm up until what waits is steady.",
+        ("latency",),
     ),
     "lost-messages": Rule(
         "warning",
         "What is dropped or sent again waits for a timeout, which then makes the high percentiles.",
         "Look for full queues (queue_bytes_max), and raise client_timeout_ms above the latency.",
+        ("latency_ms_p9",),
     ),
     "client-bound": Rule(
         "note",
         "All clients together fit into the batches that may be open at once, so batches never "
         "fill, and more clients may well reach more: this is no peak.",
         "Add clients until throughput stays, before calling it the most that is reached.",
+        ("throughput",),
     ),
     "mixed-frames": Rule(
         "warning",

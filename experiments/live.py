@@ -19,7 +19,7 @@ from actors.cluster import Cluster
 from actors.errors import ClusterError
 from actors.faults import Timeline, parse
 from actors.hosted import in_one_line
-from actors.reporter import News
+from actors.news import News
 from experiments import summarise
 from experiments.errors import RunFailed, Terminated
 from experiments.measured import measured

@@ -17,7 +17,7 @@ import msgspec
 
 from actors.core.histogram import Counts, percentile_s
 from actors.core.ids import Address
-from actors.reporter import News
+from actors.news import News
 from experiments import progress
 from experiments.estimate import Countdown
 from experiments.progress import CurrentRun, Happening, HostUsage, Moment, Progress
@@ -116,6 +116,7 @@ def _current(suite: Suite, run: Run) -> CurrentRun:
         run_id=run.run_id,
         name=name_of(suite, run),
         protocol=config.protocol,
+        replicas=config.replicas,
         is_live=config.backend == "live",
         warmup_s=config.warmup_s,
         duration_s=config.duration_s,

@@ -4,7 +4,6 @@ Whoever sweeps writes it anew about twice a second (`experiments.monitor`), whoe
 reads it: in another process, or on another machine that sees the same files.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,7 +34,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     throughput_rps: float
     latency_ms_p50: float | None
     latency_ms_p99: float | None
-    hosts: Sequence[HostUsage]
+    hosts: tuple[HostUsage, ...]
 
 
 class Happening(Struct, frozen=True):
@@ -54,14 +53,15 @@ class CurrentRun(Struct, frozen=True, kw_only=True):
     name: str
     """What it is among the runs of its suite."""
     protocol: str
+    replicas: int
     is_live: bool
     """Whether moments are to come; a run in virtual time has its numbers at the end."""
     warmup_s: float
     duration_s: float
     load_s: float
-    moments: Sequence[Moment] = ()
+    moments: tuple[Moment, ...] = ()
     """The latest of them, in order."""
-    events: Sequence[Happening] = ()
+    events: tuple[Happening, ...] = ()
 
 
 class Progress(Struct, frozen=True, kw_only=True):

@@ -210,9 +210,9 @@ def _percentiles(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def distribution(latency: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a bucket that is not empty: latency_ms, count, and `share` up to it, in (0, 1].
+    """Return one row a bucket that is not empty: latency_ms, count, and `share` up to it.
 
-    `latency` is a table of histograms, of any bins and fleets.
+    The share is in (0, 1]. `latency` is a table of histograms, of any bins and fleets.
     """
     buckets = latency["bucket"].to_numpy(np.int64)
     counts = histogram.merge(buckets, latency["count"].to_numpy(np.int64))

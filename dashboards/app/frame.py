@@ -13,12 +13,12 @@ from dashboards.app import export
 _WIDTH_MAX_PIXELS = 1920
 """Of the content: lines longer than this are not read, and figures gain nothing."""
 
-_DARK = theme.SCHEMES["dark"]
+_LIGHT, _DARK = theme.SCHEMES["light"], theme.SCHEMES["dark"]
 _GREYS = [
     *("#c1c2c5", "#a6a7ab", "#909296", "#5c5f66", "#373a40", "#2c2e33", "#25262b"),
     *(_DARK.paper, "#141517", "#101113"),
 ]
-"""From light to dark; the eighth is the ground of a page, on which figures are drawn."""
+"""From light to dark; the eighth is the ground of a dark page, on which figures are drawn."""
 
 _MANTINE = {
     "fontFamily": theme.FONT,
@@ -29,12 +29,29 @@ _MANTINE = {
 }
 
 
+def _ink(scheme: theme.Scheme, link: str) -> dict[str, str]:
+    """Return what is written on the pages in the colours of the figures."""
+    return {
+        "--mantine-color-text": scheme.ink,
+        "--mantine-color-dimmed": scheme.muted,
+        "--mantine-color-anchor": link,
+    }
+
+
+_INKS: Any = {
+    "variables": {},
+    "light": _ink(_LIGHT, "#0b5cad"),
+    "dark": _ink(_DARK, "#4dabf7"),
+}
+
+
 def layout(root: Path) -> Any:
     """Return the frame; the components `page`, `links` and `title` are there to be filled."""
     return dmc.MantineProvider(
         [
             dcc.Location(id="address", refresh="callback-nav"),
             dcc.Store(id="title"),
+            dcc.Store(id="scheme"),
             dcc.Store(
                 id="templates",
                 data={name: each.to_plotly_json() for name, each in theme.TEMPLATES.items()},
@@ -55,6 +72,7 @@ def layout(root: Path) -> Any:
             ),
         ],
         theme=_MANTINE,
+        cssVariablesResolver={"function": "paxoscopeInks", "options": _INKS},
         defaultColorScheme="auto",
     )
 
@@ -66,7 +84,7 @@ def links(pages: Iterable[tuple[str, str]], current: str | None) -> list[Any]:
             title,
             href=path,
             size="sm",
-            c="blue" if path == current else "var(--mantine-color-text)",
+            c="var(--mantine-color-text)",
             fw=700 if path == current else 400,
             underline="always" if path == current else "hover",
             **({"aria-current": "page"} if path == current else {}),
@@ -81,7 +99,7 @@ def connect(app: Dash) -> None:
     app.clientside_callback(
         ClientsideFunction("paxoscope", "dress"),
         Output({"graph": ALL}, "figure", allow_duplicate=True),
-        Input("scheme", "computedColorScheme"),
+        Input("scheme", "data"),
         Input({"graph": ALL}, "figure"),
         State("templates", "data"),
         prevent_initial_call="initial_duplicate",
@@ -102,7 +120,6 @@ def _head(root: Path) -> Any:
                 f"results in {root}", c="dimmed", size="sm", ml="auto", truncate="start", maw="40%"
             ),
             dmc.ColorSchemeToggle(
-                id="scheme",
                 lightIcon="\N{BLACK SUN WITH RAYS}",
                 darkIcon="\N{LAST QUARTER MOON}",
                 variant="default",

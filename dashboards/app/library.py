@@ -14,8 +14,9 @@ import pandas as pd
 
 from dashboards import faults
 from dashboards.findings import Finding, findings
-from experiments import results, summarise
+from experiments import progress, results, summarise
 from experiments.linter import lint
+from experiments.progress import PROGRESS_FILE, Progress
 from experiments.results import ResultsError
 
 RUNS_FILE = "runs.parquet"
@@ -115,6 +116,14 @@ class Library:
         if name not in self.reproductions():
             raise ResultsError(f"{name}: no reproduction of that name")
         return self.root / name
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the folders in which a sweep goes on, or was stopped by force."""
+        return [self._name(path) for path, files in self._walk() if PROGRESS_FILE in files]
+
+    def progress(self, name: str) -> Progress | None:
+        """Return how far the sweep in a folder has come; None where there is none."""
+        return progress.read(self.root / name) if self._is_below(name) else None
 
     def _is_below(self, name: str) -> bool:
         """Say whether `folders` could have come upon a name, without looking at all there are."""

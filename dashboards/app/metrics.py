@@ -17,6 +17,8 @@ class Metric(NamedTuple):
     title: str
     """For an axis: ends with the unit in parentheses."""
     ticks: str = theme.SI_TICKS
+    is_log: bool = False
+    """Whether its axis is logarithmic unless asked otherwise."""
 
 
 LATENCY = "latency"
@@ -47,11 +49,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 """What was measured: each has an interval over the repeats."""
 
 _TITLED = {
-    "clients": Metric("Clients (count)"),
+    "clients": Metric("Clients (count)", is_log=True),
     "arrival_rate_rps": Metric("Offered load (requests/s)"),
     "replicas": Metric("Replicas n (count)", _PLAIN),
-    "request_bytes": Metric("Request size (bytes)"),
-    "batch_bytes_max": Metric("Batch size (bytes)"),
+    "request_bytes": Metric("Request size (bytes)", is_log=True),
+    "batch_bytes_max": Metric("Batch size (bytes)", is_log=True),
     "window": Metric("Window (open instances)", _PLAIN),
 }
 

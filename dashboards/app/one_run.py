@@ -1,22 +1,71 @@
-"""One run: its numbers and what is to be said of them, over time, by host; settings, verdict."""
+"""One run: what bounded it, its numbers and what is to be said of them; over time, by host; how."""
 
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qs
+import html
+import typing
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
-from dash import dcc
+import msgspec
+import pandas as pd
 
-from dashboards import theme
+from dashboards import bottleneck, theme
 from dashboards.app.library import Library
-from dashboards.app.parts import GRAPH, caution, problem, table
+from dashboards.app.parts import caution, graph, problem, table
 from dashboards.app.view import shown
+from dashboards.faults import FaultyRun, happened, has_faults
 from dashboards.figures import distribution, hosts, over_time
 from experiments import results, summarise
-from experiments.linter import lint
-from experiments.results import CONFIGURATION_COLUMNS, ResultsError
+from experiments.linter import RULES, lint
+from experiments.results import ResultsError
+from experiments.spec import RunConfig
 
-_POINT = ("protocol", "replicas", "clients", "repeat", "seed")
+_TABLES = ("timeline", "latency", "counters", "events")
+_VERDICT = ("outcome", "safety", "retried", "unavailability_s", "recovery_s", "lag_ms")
+_PROVENANCE = ("started_at", "wall_s", "backend", "seed", "run_id", "suite", "commit")
+_MACHINE = ("cpu_model", "cores", "memory_bytes", "os")
+_JUDGED = "latency_ms_p99"
+"""The percentile that rules about percentiles look at, but for numbers that are one themselves."""
+
+_MEANINGS = {
+    key: " ".join(
+        each.description for each in typing.get_args(hint) if hasattr(each, "description")
+    )
+    for key, hint in typing.get_type_hints(RunConfig, include_extras=True).items()
+}
+_CODE = """\
+from pathlib import Path
+
+from dashboards.figures import {module}
+from experiments import results
+
+folder, run_id = Path({folder!r}), {run_id!r}
+runs = results.runs(folder)
+run = runs[runs["run_id"] == run_id]
+{tables}
+figure = {module}.draw({arguments})
+figure.show()
+"""
+
+
+class Number(NamedTuple):
+    """A number of a run as it is shown."""
+
+    title: str
+    text: str
+    column: str
+    """Of the table of runs: what the linter says of it is about this number."""
+
+
+class Measured(NamedTuple):
+    """What was measured over time in one run: the tables of `experiments.results`."""
+
+    timeline: pd.DataFrame
+    latency: pd.DataFrame
+    counters: pd.DataFrame
+    events: pd.DataFrame
 
 
 def layout(library: Library, query: str) -> Any:
@@ -29,6 +78,11 @@ def layout(library: Library, query: str) -> Any:
         return problem("This run cannot be shown", str(error))
 
 
+def link(folder: str, run_id: str) -> str:
+    """Return the address of the page of a run."""
+    return f"/run?{urlencode({'folder': folder, 'run': run_id})}"
+
+
 def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
     path = library.path(folder)
     runs = results.runs(path)
@@ -36,64 +90,245 @@ def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
     if found.empty:
         raise ResultsError(f"{folder}: no run {run_id}")
     run = found.iloc[0]
-    tables = (results.timeline, results.latency, results.counters)
-    timeline, latency, counters = (read(path, [run_id]) for read in tables)
-    said = lint(runs, timeline=timeline, counters=counters)
     yield _head(run, folder)
-    if not summarise.is_sound(found).iloc[0]:
-        yield problem("This run does not count", f"{run['outcome']}; safety: {run['safety']}")
-    else:
-        yield _numbers(run)
-    if warnings := caution(said[said["run_id"] == run_id]):
-        yield warnings
-    if len(timeline):
-        for figure in (
-            over_time.draw(run, timeline, latency, counters),
-            hosts.draw(found, counters),
-            distribution.draw(run, latency, timeline),
-        ):
-            yield dcc.Graph(figure=figure, config=GRAPH)
-    yield dmc.Accordion(
-        [
-            _folded("Settings", {key: run[key] for key in (*_POINT, *CONFIGURATION_COLUMNS)}),
-            _folded("Everything that was recorded", dict(run.items())),
-        ]
-    )
+    yield _links(runs, run, folder)
+    try:
+        measured = Measured(*(getattr(results, name)(path, [run_id]) for name in _TABLES))
+    except ResultsError as error:
+        yield problem("What happened over time cannot be read", str(error))
+        measured = None
+    yield from _verdict(found, measured)
+    yield from _numbers(runs, run, measured)
+    if measured is not None:
+        yield from _figures(path, found, measured)
+    yield _recorded(run)
 
 
-def _head(run: Any, folder: str) -> Any:
-    title = f"{theme.label(run['protocol'])}, n = {run['replicas']}, {run['clients']:,} clients"
+# --- Which run ----------------------------------------------------------------------------------
+
+
+def _head(run: "pd.Series[Any]", folder: str) -> Any:
+    title = f"{theme.label(run['protocol'])}, n = {run['replicas']}, {_load(run)}"
+    case = f"{run['case']}, " if run["case"] else ""
+    where = "virtual time" if run["backend"] == "sim" else "live, on Ray"
     return dmc.Group(
         [
-            dmc.Title(title, order=2),
-            dmc.Anchor(f"of {folder}", href=f"/?folders={folder}", size="sm"),
+            dmc.Title(html.unescape(title), order=2),
+            dmc.Text(f"{case}repeat {run['repeat']}, {where}, of {folder}", c="dimmed"),
         ],
         align="baseline",
     )
 
 
-def _numbers(run: Any) -> Any:
-    numbers = {
-        "Throughput": theme.si(run["throughput_rps"], "req/s"),
-        "Median latency": f"{theme.significant(run['latency_ms_p50'])} ms",
-        "99th percentile": f"{theme.significant(run['latency_ms_p99'])} ms",
-        "CPU of all hosts": f"{theme.significant(run['cpu_us_per_request'])} \N{MICRO SIGN}s/req",
-        "Safety": "every check passed",
-    }
-    return dmc.SimpleGrid(
+def _load(run: "pd.Series[Any]") -> str:
+    if run["arrival_rate_rps"]:
+        return f"{theme.si(run['arrival_rate_rps'], 'requests/s')} offered"
+    return f"{run['clients']:,} clients"
+
+
+def _links(runs: pd.DataFrame, run: "pd.Series[Any]", folder: str) -> Any:
+    repeats = same_point(runs, run).sort_values("repeat")["run_id"].tolist()
+    place = repeats.index(run["run_id"])
+    others = same_point(runs, run, apart_from="protocol")
+    nearest = others.assign(away=(others["repeat"] - run["repeat"]).abs()).sort_values("away")
+    found = [
+        *([("Previous repeat", repeats[place - 1])] if place else []),
+        *([("Next repeat", repeats[place + 1])] if place + 1 < len(repeats) else []),
+        *(
+            (f"Same point with {html.unescape(theme.label(str(protocol)))}", rows["run_id"].iloc[0])
+            for protocol, rows in nearest.astype({"protocol": str}).groupby("protocol")
+            if protocol != run["protocol"]
+        ),
+    ]
+    return dmc.Group(
         [
-            dmc.Paper(
-                [dmc.Text(name, c="dimmed", size="sm"), dmc.Text(value, fw=650, size="xl")],
-                withBorder=True,
-                p="sm",
-            )
-            for name, value in numbers.items()
+            # The address of a page decides what is shown: only a fresh one shows another run.
+            *(
+                dmc.Anchor(name, href=link(folder, to), refresh=True, size="sm")
+                for name, to in found
+            ),
+            _anchor("All points of these results", "/", folders=folder),
+            _anchor("Compare these results", "/compare", b=folder),
         ],
-        cols={"base": 2, "md": 5},
+        gap="lg",
     )
 
 
-def _folded(title: str, facts: dict[Any, Any]) -> Any:
-    rows = [[str(key), shown(value)] for key, value in facts.items()]
-    panel = dmc.AccordionPanel(table(["name", "value"], rows))
+def _anchor(name: str, path: str, **query: str) -> Any:
+    return dmc.Anchor(name, href=f"{path}?{urlencode(query)}", size="sm")
+
+
+def same_point(runs: pd.DataFrame, run: "pd.Series[Any]", apart_from: str = "seed") -> pd.DataFrame:
+    """Return the runs with the settings of one of them, but for the seed and another setting."""
+    keys = [key for key in RunConfig.__struct_fields__ if key not in {"seed", apart_from}]
+    return runs[(runs[keys] == run[keys]).all(axis=1)]
+
+
+# --- What it says -------------------------------------------------------------------------------
+
+
+def _verdict(found: pd.DataFrame, measured: Measured | None) -> Iterator[Any]:
+    """Say why a run does not count or, if it does, what bounded it."""
+    run = found.iloc[0]
+    if not summarise.is_sound(found).iloc[0]:
+        failed = run["outcome"] != "ok"
+        lines = [run["outcome"] if failed else f"It broke a guarantee: {run['safety']}."]
+        if measured is None or measured.timeline.empty:
+            lines.append("Nothing was measured: there are its settings, and where it ran.")
+        yield problem("This run does not count", *lines)
+    elif measured is not None:
+        said = bottleneck.explain(run.to_dict(), measured.counters)
+        lines = [dmc.Text(each, size="sm") for each in said.sentences]
+        yield dmc.Alert(lines, title=said.headline, color="blue", variant="light")
+
+
+def _numbers(runs: pd.DataFrame, run: "pd.Series[Any]", measured: Measured | None) -> Iterator[Any]:
+    tables = {} if measured is None else measured._asdict()
+    over = {key: tables.get(key) for key in ("timeline", "counters")}
+    said = {
+        percentile: found[found["run_id"] == run["run_id"]]
+        for percentile in summarise.PERCENTILES
+        for found in [lint(runs, percentile=percentile, **over)]
+    }
+    yield dmc.SimpleGrid(
+        [_tile(each, said.get(each.column, said[_JUDGED])) for each in _told(run)],
+        cols={"base": 2, "sm": 3, "lg": 6},
+        spacing="sm",
+    )
+    if warnings := caution(said[_JUDGED]):
+        yield warnings
+
+
+def _told(run: "pd.Series[Any]") -> list[Number]:
+    cpu = theme.significant(run["cpu_us_per_request"])
+    found = [
+        Number("Throughput", theme.si(run["throughput_rps"], "req/s"), "throughput_rps"),
+        *(
+            Number(title, f"{theme.significant(run[column])} ms", column)
+            for title, column in (
+                ("Median latency", "latency_ms_p50"),
+                ("99th percentile", "latency_ms_p99"),
+                ("99.9th percentile", "latency_ms_p999"),
+            )
+        ),
+        Number("CPU of all hosts", f"{cpu} \N{MICRO SIGN}s/req", "cpu_us_per_request"),
+    ]
+    if run["faults"]:
+        for title, column in (("Longest gap", "unavailability_s"), ("Recovery", "recovery_s")):
+            found.append(Number(title, f"{theme.significant(run[column])} s", column))
+    safety = {"ok": "every check passed", "": "not checked"}.get(run["safety"], "broken")
+    return [*found, Number("Safety", safety, "safety")]
+
+
+def _tile(number: Number, said: pd.DataFrame) -> Any:
+    about = said[[RULES[rule].is_about(number.column) for rule in said["rule"]]]
+    return dmc.Paper(
+        [
+            dmc.Group(
+                [dmc.Text(number.title, c="dimmed", size="sm"), *_flag(about)],
+                justify="space-between",
+                wrap="nowrap",
+            ),
+            dmc.Text(number.text, fw=650, size="lg"),
+        ],
+        withBorder=True,
+        p="sm",
+    )
+
+
+def _flag(said: pd.DataFrame) -> Iterator[Any]:
+    """Yield a mark that tells, when it is pointed at, what is to be said of a number."""
+    if len(said):
+        colour = "red" if "error" in set(said["severity"]) else "yellow"
+        badge = dmc.Badge("read with care", color=colour, variant="light", size="xs")
+        yield dmc.Tooltip(badge, label="; ".join(said["words"]), multiline=True, w=280)
+
+
+# --- Figures ------------------------------------------------------------------------------------
+
+
+def _figures(path: Path, found: pd.DataFrame, measured: Measured) -> Iterator[Any]:
+    run = found.iloc[0]
+    timeline, latency, counters, events = measured
+    if len(timeline):
+        yield dmc.Text(over_time.WHAT_TO_SEE, c="dimmed", size="sm", maw="110ch")
+        drawn = over_time.draw(run, timeline, latency, counters, events)
+        yield graph("over-time", drawn, _code(path, run, "over_time", _TABLES))
+        if has_faults(found).any():
+            yield _events(run, events)
+    if len(summarise.usage(found, counters)):
+        drawn = hosts.draw(found, counters)
+        yield graph("hosts", drawn, _code(path, run, "hosts", ("counters",), run_as="run"))
+    if len(latency):
+        yield dmc.Text(distribution.WHAT_TO_SEE, c="dimmed", size="sm", maw="110ch")
+        drawn = distribution.draw(run, latency, timeline)
+        yield graph(
+            "distribution", drawn, _code(path, run, "distribution", ("latency", "timeline"))
+        )
+
+
+def _code(
+    path: Path,
+    run: "pd.Series[Any]",
+    module: str,
+    tables: Sequence[str],
+    run_as: str = "run.iloc[0]",
+) -> str:
+    """Return Python that draws a figure from the files; it takes the run as a row, or a table."""
+    return _CODE.format(
+        module=module,
+        folder=str(path.absolute()),
+        run_id=run["run_id"],
+        tables="\n".join(f"{name} = results.{name}(folder, [run_id])" for name in tables),
+        arguments=", ".join([run_as, *tables]),
+    )
+
+
+def _events(run: "pd.Series[Any]", events: pd.DataFrame) -> Any:
+    rows = [
+        [f"{event.time_s:.2f}", html.unescape(event.text), _lasted(event.mended_s - event.time_s)]
+        for event in happened(FaultyRun("", run.to_dict()), events)
+    ]
+    return table(["in the measured window at (s)", "what happened", "for (s)"], rows)
+
+
+def _lasted(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds else ""
+
+
+# --- How it was done ----------------------------------------------------------------------------
+
+
+def _recorded(run: "pd.Series[Any]") -> Any:
+    default = msgspec.structs.asdict(RunConfig())
+    changed = [key for key in default if run[key] != default[key]]
+    versions = [key for key in run.index if str(key).endswith("_version")]
+    head = ["setting", "value", "default", "what it is"]
+    rows = {key: [key, shown(run[key]), shown(default[key]), _MEANINGS[key]] for key in default}
+    facts = ["name", "value"]
+    return dmc.Accordion(
+        [
+            _folded("Configuration: what differs from the defaults", head, map(rows.get, changed)),
+            _folded(
+                "Configuration: all else, as by default",
+                [*head[:2], head[3]],
+                ([*rows[key][:2], rows[key][3]] for key in default if key not in changed),
+            ),
+            _folded("Verdict", facts, ([key, shown(run[key])] for key in _VERDICT if key in run)),
+            _folded(
+                "Provenance",
+                facts,
+                ([key, shown(run[key])] for key in (*_PROVENANCE, *_MACHINE, *versions)),
+            ),
+            _folded(
+                "Everything that was recorded", facts, ([key, shown(run[key])] for key in run.index)
+            ),
+        ],
+        multiple=True,
+        value=["Configuration: what differs from the defaults"],
+    )
+
+
+def _folded(title: str, head: Sequence[str], rows: Any) -> Any:
+    panel = dmc.AccordionPanel(table(head, rows))
     return dmc.AccordionItem([dmc.AccordionControl(title), panel], value=title)

@@ -40,6 +40,7 @@ def graph(name: str, figure: go.Figure | None = None, code: str = "") -> Any:
         ],
         withBorder=True,
         p="xs",
+        mb="xs",
         pos="relative",
     )
 

@@ -32,8 +32,9 @@ class View:
     percentile: str = "p99"
     colour: str = PROTOCOL
     facet: str = NONE
-    log_x: bool = True
-    log_y: bool = False
+    log_x: bool | None = None
+    log_y: bool | None = None
+    """None: as is usual for the metric."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """By setting, the values that are shown; all where it is not there."""
 
@@ -105,7 +106,7 @@ def _one_of(known: Collection[str], said: Mapping[str, list[str]], key: str, def
     return found if found in known else default
 
 
-def _flag(said: Mapping[str, list[str]], key: str, default: bool) -> bool:
+def _flag(said: Mapping[str, list[str]], key: str, default: bool | None) -> bool | None:
     return {"0": False, "1": True}.get(said.get(key, [""])[-1], default)
 
 

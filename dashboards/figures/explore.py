@@ -76,13 +76,13 @@ def draw(
         vertical_spacing=min(0.12, 0.6 / rows),
         horizontal_spacing=0.04,
     )
-    pen = _Pen(points, along, colour)
+    pen = _Pen(points, x=x, y=y, along=along, colour=colour)
     named: set[str] = set()
     for index, (_, part) in enumerate(panels):
-        lines = [line for series in split(part, along) for line in pen.lines(series, x, y)]
+        lines = [line for series in split(part, along) for line in pen.lines(series)]
         for line in lines:
-            line.showlegend = line.name not in named
-            named.add(str(line.name))
+            line["showlegend"] = line["name"] not in named
+            named.add(line["name"])
         place = [index // columns + 1] * len(lines), [index % columns + 1] * len(lines)
         figure.add_traces(lines, rows=place[0], cols=place[1])
     figure.update_xaxes({**x.layout(points), "title": None})
@@ -153,21 +153,23 @@ def _short(value: object) -> str:
 class _Pen:
     """Draws the curves of a table, each in the style that it has everywhere in the figure."""
 
-    def __init__(self, points: pd.DataFrame, along: str, colour: str) -> None:
+    def __init__(self, points: pd.DataFrame, *, x: Axis, y: Axis, along: str, colour: str) -> None:
+        self._x, self._y = x, y
         self._key = colour
-        self._along = along
         self._colours = _colours(points[colour])
         keys = [key for key in (PROTOCOL, "clients", *SETTINGS) if key not in {along, colour}]
         self._further = _further(points, keys, colour)
         self._styles: dict[tuple[object, ...], int] = {}
+        # All at once: row by row, curve by curve, this would take longer than all else together.
+        self._rows = dict(zip(points.index, points.to_dict("records"), strict=True))
 
-    def lines(self, series: Series, x: Axis, y: Axis) -> Iterator[go.Scatter]:
+    def lines(self, series: Series) -> Iterator[dict[str, Any]]:
         """Yield the lines of a curve: one, or where their colours differ one a colour."""
         parts = list(series.rows.groupby(self._key, sort=False))
         for value, rows in parts:
-            if np.isfinite(rows[y.column].astype(float)).any():
+            if np.isfinite(rows[self._y.column].astype(float)).any():
                 said = f", {self._key} = {_short(value)}" if len(parts) > 1 else ""
-                yield self._line(series.name + said, self._rank(series, rows), value, rows, x, y)
+                yield self._line(series.name + said, self._rank(series, rows), value, rows)
 
     def _rank(self, series: Series, rows: pd.DataFrame) -> int:
         if self._key == PROTOCOL:
@@ -175,24 +177,28 @@ class _Pen:
         style = tuple(rows[key].iloc[0] for key in self._further)
         return self._styles.setdefault(style, len(self._styles))
 
-    def _line(
-        self, name: str, rank: int, value: object, rows: pd.DataFrame, x: Axis, y: Axis
-    ) -> go.Scatter:
+    def _line(self, name: str, rank: int, value: object, rows: pd.DataFrame) -> dict[str, Any]:
+        x, y = self._x.column, self._y.column
         colour = self._colours[value]
-        return go.Scatter(
-            x=rows[x.column].tolist(),
-            y=rows[y.column].tolist(),
-            mode="lines+markers",
-            cliponaxis=False,
-            name=name,
-            legendgroup=name,
-            line={"color": colour, "dash": theme.dash(rank), "width": 2},
-            marker={"color": colour, "symbol": theme.symbol(rank), "size": 8},
-            error_y=theme.interval(rows, y.column) if f"{y.column}_low" in rows else None,
-            hovertext=[hover_text(name, row, differing(row)) for row in rows.to_dict("records")],
-            hoverinfo="text",
-            customdata=rows.index.tolist(),  # An array would not come back with a click.
-        )
+        # Plotly makes a trace of it when it is added, and would do so again with a go.Scatter.
+        return {
+            "type": "scatter",
+            "x": rows[x].tolist(),
+            "y": rows[y].tolist(),
+            "mode": "lines+markers",
+            "cliponaxis": False,
+            "name": name,
+            "legendgroup": name,
+            "line": {"color": colour, "dash": theme.dash(rank), "width": 2},
+            "marker": {"color": colour, "symbol": theme.symbol(rank), "size": 8},
+            "error_y": theme.interval(rows, y) if f"{y}_low" in rows else None,
+            "hovertext": [
+                hover_text(name, self._rows[index], differing(self._rows[index]))
+                for index in rows.index
+            ],
+            "hoverinfo": "text",
+            "customdata": rows.index.tolist(),  # An array would not come back with a click.
+        }
 
 
 def _colours(values: "pd.Series[Any]") -> dict[object, str]:

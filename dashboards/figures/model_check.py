@@ -14,7 +14,7 @@ from dashboards import theme
 TITLE = "Limit, virtual time and Ray"
 WHAT_TO_SEE = (
     "Three bars each: what the hosts can do at most, computed; what virtual time gives; what real "
-    "processes on Ray reach in real time. The percentage is of the computed limit, whiskers span "
+    "processes on Ray reach. The percentage is of the computed limit, whiskers span "
     "the 95% confidence interval, or the range of fewer than 3 repeats. Where no live run kept up "
     "with the model there is no bar: such runs are invalid, and are listed with their lag."
 )

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboards import theme
+from dashboards.bottleneck import capacities
 from dashboards.faults import Event, FaultyRun, happened
 from dashboards.figures.timeline import labels
 from experiments.spec import BIN_S
@@ -182,22 +183,22 @@ def _gauge(
 def _of_hosts(run: "pd.Series[Any]", counters: pd.DataFrame, end_s: float) -> list[Panel]:
     used = usage_by_host(counters, run["warmup_s"], run["duration_s"])
     leads = dict(zip(used["host"], used["leads"], strict=True))
-    is_modelled = counters.get("modelled_cpu_s", pd.Series(dtype=float)).fillna(0.0).any()
-    cpu = "modelled_cpu_s" if is_modelled else "cpu_s"
+    has = capacities(run.to_dict())
+    is_modelled = np.isfinite(has["cpu_cores"])
     rates = [
-        ("CPU of each host<br>(cores)", cpu, 1.0, run["modelled_cores"] if is_modelled else 0),
-        ("Network out<br>(Mbit/s)", "network_bytes_out", _MBIT, run["egress_mbit_s"]),
-        ("Network in<br>(Mbit/s)", "network_bytes_in", _MBIT, run["ingress_mbit_s"]),
+        ("CPU of each host<br>(cores)", "modelled_cpu_s" if is_modelled else "cpu_s", 1.0),
+        ("Network out<br>(Mbit/s)", "network_bytes_out", _MBIT),
+        ("Network in<br>(Mbit/s)", "network_bytes_in", _MBIT),
     ]
     panels = [
         Panel(
             title,
             theme.PLAIN_TICKS,
             _each_host(run, leads, dict(_rates(counters, column, unit, end_s))),
-            most or np.inf,
+            most,
             "all that a host has",
         )
-        for title, column, unit, most in rates
+        for (title, column, unit), most in zip(rates, has.values(), strict=True)
     ]
     queued = {
         host: _gauge(counters[counters["host"] == host], "queued_bytes", "sum") for host in leads
@@ -213,10 +214,10 @@ def _rates(
     counters: pd.DataFrame, column: str, unit: float, end_s: float
 ) -> Iterator[tuple[int, "pd.Series[float]"]]:
     """Yield what each host counted per second, in each bin; what it counts is worth `unit`."""
-    edges_s = np.arange(round(end_s / BIN_S) + 1) * BIN_S
+    edges_s: _Floats = np.arange(round(end_s / BIN_S) + 1) * np.float64(BIN_S)
     for host, rows in counters[counters["host"] >= 0].groupby("host"):
-        so_far = sum(_so_far(actor, column, edges_s) for _, actor in rows.groupby("actor"))
-        per_s = np.diff(so_far) * unit / BIN_S
+        so_far = [_so_far(actor, column, edges_s) for _, actor in rows.groupby("actor")]
+        per_s = np.diff(np.sum(so_far, axis=0)) * unit / BIN_S
         yield int(str(host)), pd.Series(per_s, index=edges_s[1:] - BIN_S / 2)
 
 
@@ -228,7 +229,8 @@ def _so_far(actor: pd.DataFrame, column: str, edges_s: _Floats) -> _Floats:
     rows = actor.sort_values("time_s")
     ends_s = rows["time_s"].to_numpy(np.float64)
     counted = rows.reindex(columns=[column])[column].fillna(0.0).to_numpy(np.float64)
-    return np.interp(edges_s, [ends_s[0] - BIN_S, *ends_s], [0.0, *np.cumsum(counted)])
+    so_far: _Floats = np.interp(edges_s, [ends_s[0] - BIN_S, *ends_s], [0.0, *counted.cumsum()])
+    return so_far
 
 
 def _happened(run: "pd.Series[Any]", events: pd.DataFrame) -> list[Event]:
@@ -277,8 +279,12 @@ def _add(figure: go.Figure, panel: Panel, row: int, column: int, end_s: float) -
 
 
 def _axis(panel: Panel, above_0: _Floats, peak: float) -> dict[str, Any]:
-    if panel.is_log:
-        return theme.log_axis(panel.title, above_0, panel.ticks)
+    if panel.is_log and above_0.size:
+        labelled = np.outer(10.0 ** np.arange(-4, 7), [1, 2, 5]).ravel()
+        low = labelled[labelled <= above_0.min()].max()
+        high = labelled[labelled >= above_0.max()].min()
+        ends = [float(np.log10(low)), float(np.log10(high))]
+        return theme.log_axis(panel.title, above_0, panel.ticks) | {"range": ends}
     axis = theme.linear_axis(panel.title, panel.ticks)
     if not peak:
         return axis | {"range": [0, 1], "tickvals": [0]}

@@ -3,6 +3,10 @@
 (() => {
     const clientside = (window.dash_clientside = window.dash_clientside || {});
 
+    // Mantine asks a function for further colours: they come from Python.
+    const mantine = (window.dashMantineFunctions = window.dashMantineFunctions || {});
+    mantine.paxoscopeInks = (_theme, inks) => inks;
+
     clientside.paxoscope = {
         // Name the window after its page.
         entitle(title) {
@@ -13,7 +17,7 @@
         dress(scheme, figures, templates) {
             const template = templates[scheme];
             return figures.map((figure) =>
-                !figure?.layout || paper(figure.layout.template) === paper(template)
+                !template || !figure?.layout || paper(figure.layout.template) === paper(template)
                     ? clientside.no_update
                     : { ...figure, layout: { ...figure.layout, template } },
             );
@@ -54,6 +58,11 @@
             return nothing;
         },
     };
+
+    // Mantine keeps the scheme here, whoever changes it: the toggle, another window or the system.
+    const root = document.documentElement;
+    const tell = () => clientside.set_props("scheme", { data: root.dataset.mantineColorScheme });
+    new MutationObserver(tell).observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
 
     function paper(template) {
         return template?.layout?.paper_bgcolor;

@@ -36,7 +36,7 @@ def test_the_leaders_host_is_marked_in_label_and_bar() -> None:
         "<b>JPaxos: host 0 (leader)</b>",
         "<b>S-Paxos: host 0 (leader)</b>",
     ]
-    hatched = [trace for trace in figure.data if trace.marker.pattern.shape == "/"]
+    hatched = [trace for trace in figure.data if "/" in trace.marker.pattern.shape]
     assert all(len(trace.y) == 1 for trace in hatched)
     # One in JPaxos, two in S-Paxos (replica and coordinator), in each of the three panels.
     assert len(hatched) == 9
