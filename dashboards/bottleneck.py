@@ -72,7 +72,7 @@ def explain(run: Mapping[Any, Any], counters: pd.DataFrame) -> Explanation:
         by = run["limit_by"] if at_computed else fullest.words
         return Explanation(f"At its limit: {by}", [_computed(run, reached), *_shares(used, has)])
     return Explanation(
-        f"Not at its limit: {reached:.0%} of what these hosts can do",
+        f"Not at its limit: {_share(reached)} of what these hosts can do",
         [_computed(run, reached), *_shares(used, has), _what_else(run)],
     )
 
@@ -94,21 +94,25 @@ def _computed(run: Mapping[Any, Any], reached: float) -> str:
     return (
         f"Hosts with these limits can do {theme.si(run['limit_rps'], 'requests/s')} at most, by "
         f"what a request takes of them; then {run['limit_by']} is used up. This run did "
-        f"{reached:.0%} of that."
+        f"{_share(reached)} of that."
     )
+
+
+def _share(part: float) -> str:
+    return f"{part:.0%}" if part >= 0.01 else "less than 1%"
 
 
 def _shares(used: pd.DataFrame, has: Mapping[str, float]) -> Iterator[str]:
     """Say how full the leader's host is, and the others: who does the work."""
     leader, others = used[used["leads"]], used[~used["leads"]]
     said = [
-        f"{RESOURCES[measure].name} {_percent(leader, measure, most)} and "
-        f"{_percent(others, measure, most)}"
+        f"{RESOURCES[measure].name} {_percent(leader, measure, most)} "
+        f"({_percent(others, measure, most)})"
         for measure, most in has.items()
         if math.isfinite(most)
     ]
     if len(leader) and len(others):
-        yield f"In use at the leader's host and, on average, at the others: {', '.join(said)}."
+        yield f"In use at the leader's host (at another, on average): {', '.join(said)}."
 
 
 def _percent(hosts: pd.DataFrame, measure: str, most: float) -> str:

@@ -179,8 +179,8 @@ def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
 
 
 def hover(title: str, facts: Mapping[str, str]) -> str:
-    """Return the text of a hover label: a title and one line a fact."""
-    lines = (f"<br>{name}: {value}" for name, value in facts.items())
+    """Return the text of a hover label: a title, as HTML, and one line a fact, of plain text."""
+    lines = (f"<br>{name}: {escape(value, quote=False)}" for name, value in facts.items())
     return f"<b>{title}</b>{''.join(lines)}"
 
 

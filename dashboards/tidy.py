@@ -50,9 +50,9 @@ def _points(trace: Json, layout: Json) -> pd.DataFrame:
         return _cells(trace, x, y, (x_title, y_title))
     table = pd.DataFrame(
         {
-            x_title: x if trace["type"] != "bar" else _named(x, layout[axes[0]]),
+            x_title: x if trace["type"] != "bar" else _named(x, layout.get(axes[0], {})),
             **_error_bars(trace, "x", x_title, x),
-            y_title: y if trace["type"] != "bar" else _named(y, layout[axes[1]]),
+            y_title: y if trace["type"] != "bar" else _named(y, layout.get(axes[1], {})),
             **_error_bars(trace, "y", y_title, y),
         }
     )
@@ -113,7 +113,7 @@ def _axes_of(trace: Json) -> tuple[str, str]:
 
 def _title(layout: Json, axis: str) -> str:
     """Return the title of an axis, or of one that it goes along with: inner ones have none."""
-    titles = (layout[each].get("title", {}).get("text") for each in _matching(layout, axis))
+    titles = (layout.get(each, {}).get("title", {}).get("text") for each in _matching(layout, axis))
     return plain(next(filter(None, titles), ""))
 
 
@@ -121,7 +121,7 @@ def _matching(layout: Json, axis: str) -> Iterator[str]:
     yield axis
     for other, described in layout.items():
         is_axis = other.startswith(axis[:5]) and other != axis
-        if is_axis and _leader(other, described) == _leader(axis, layout[axis]):
+        if is_axis and _leader(other, described) == _leader(axis, layout.get(axis, {})):
             yield other
 
 
@@ -132,8 +132,8 @@ def _leader(axis: str, described: Json) -> str:
 
 def _panel(layout: Json, x_axis: str, y_axis: str) -> str:
     """Return what is written above a panel."""
-    left, right = layout[x_axis].get("domain", (0, 1))
-    top = layout[y_axis].get("domain", (0, 1))[1]
+    left, right = layout.get(x_axis, {}).get("domain", (0, 1))
+    top = layout.get(y_axis, {}).get("domain", (0, 1))[1]
     for note in layout.get("annotations", ()):
         if note.get("yref") == "paper" and np.allclose(
             (note["x"], note["y"]), ((left + right) / 2, top)

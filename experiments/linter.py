@@ -58,6 +58,10 @@ BOUND_SHARE = 0.9
 """The share of its computed limit from which on that limit, and not the clients, bounds a run."""
 
 
+TOO_SHORT = "too-short"
+"""The one rule that looks at the percentile that was asked for."""
+
+
 class Rule(NamedTuple):
     """What makes a number misleading, and what to do about it; a sentence each, for newcomers."""
 
@@ -94,7 +98,7 @@ RULES: Mapping[str, Rule] = {
         "All clients start at once, and until that has evened out the numbers show the start.",
         "Set warmup_s to a second or more.",
     ),
-    "too-short": Rule(
+    TOO_SHORT: Rule(
         "warning",
         "A percentile needs enough requests beyond it, from more than a moment or two.",
         "Set duration_s higher, or look at a lower percentile.",
@@ -339,14 +343,16 @@ def _lost_messages(evidence: Evidence) -> Found:
         run["run_id"]: _dropped(in_window(rows, run["warmup_s"], run["duration_s"]))
         for run, rows in _with_rows(undisturbed, evidence.counters)
     }
-    for run in _records(undisturbed):
+    lossy = [run_id for run_id, lost in dropped.items() if lost]
+    for run in _records(
+        undisturbed[(undisturbed["retried"] > 0) | undisturbed["run_id"].isin(lossy)]
+    ):
         lost = dropped.get(run["run_id"], 0.0)
         said = [
             *([f"{run['retried']:,.0f} requests were sent again"] if run["retried"] else []),
             *([f"{lost:,.0f} messages or frames were dropped"] if lost else []),
         ]
-        if said:
-            yield run["run_id"], " and ".join(said)
+        yield run["run_id"], " and ".join(said)
 
 
 def _dropped(window: pd.DataFrame) -> float:
@@ -392,7 +398,7 @@ _FINDERS: Mapping[str, Callable[[Evidence], Found]] = {
     "invalid-emulation": _invalid_emulation,
     "lag": _lag,
     "no-warmup": _no_warmup,
-    "too-short": _too_short,
+    TOO_SHORT: _too_short,
     "few-repeats": _few_repeats,
     "saturated-fleet": _saturated_fleet,
     "offered-rate-missed": _offered_rate_missed,

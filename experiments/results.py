@@ -8,6 +8,8 @@
     counters/<run_id>.parquet    what each actor counted: a row each actor and bin
     events/<run_id>.parquet      the faults that took effect, and what they led to: a row each
 
+While a sweep goes on there is a progress.json, too: see `experiments.progress`.
+
 A run's row is written last and at once (to another file, which then takes the name), so that a run
 is either there with all its tables or not there. A run is finished if its row says "ok".
 """

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dashboards import faults, report
 from dashboards.app.library import Library
 from dashboards.app.metrics import SETTINGS, metric
-from dashboards.app.view import KEYS, NONE, View, values_of
+from dashboards.app.view import KEYS, NONE, View, values_of, varies
 from dashboards.figures import (
     ablation,
     balance,
@@ -85,7 +85,7 @@ def drawing_of(view: View, points: pd.DataFrame) -> Drawing:
 
 def along(points: pd.DataFrame, *, apart_from: str = NONE) -> str:
     """Return the setting along which lines run: the first that joins points, else the clients."""
-    swept = [key for key in KEYS if points[key].nunique() > 1]
+    swept = [key for key in KEYS if varies(points[key])]
     for key in SETTINGS:
         others = [each for each in swept if each != key]
         joins = key in swept and len(points[others].drop_duplicates()) < len(points)
@@ -172,7 +172,7 @@ def _of_hosts(module: Any) -> Drawing:
     name = module.__name__.rpartition(".")[2]
 
     def can_draw(points: pd.DataFrame) -> bool:
-        return points["folder"].nunique() == 1 and len(split(points)) <= CURVES_MAX
+        return not varies(points["folder"]) and _curves(points) <= CURVES_MAX
 
     def draw(chosen: Chosen) -> go.Figure:
         runs = chosen.runs
@@ -195,6 +195,12 @@ def _of_hosts(module: Any) -> Drawing:
     return Drawing(module.TITLE, module.WHAT_TO_SEE, can_draw, draw, of_runs)
 
 
+def _curves(points: pd.DataFrame) -> int:
+    """Return how many curves there are along the clients."""
+    keys = [key for key in KEYS if key != "clients" and varies(points[key])]
+    return len(points[keys].drop_duplicates()) if keys else 1
+
+
 def _over_time(chosen: Chosen) -> go.Figure:
     runs = chosen.runs
     return timeline.draw(runs, *report.read_over_time(chosen.path, runs))
@@ -208,12 +214,12 @@ def _over_time_code(chosen: Chosen) -> list[str]:
 
 
 def _has_faults(points: pd.DataFrame) -> bool:
-    return points["folder"].nunique() == 1 and bool(faults.has_faults(points).any())
+    return not varies(points["folder"]) and bool(faults.has_faults(points).any())
 
 
 def _is_closed(points: pd.DataFrame) -> bool:
     """Say whether closed-loop clients were swept, and nothing is offered at a rate."""
-    return bool((points["arrival_rate_rps"] == 0).all()) and points["clients"].nunique() > 1
+    return bool((points["arrival_rate_rps"] == 0).all()) and varies(points["clients"])
 
 
 def _is_open(points: pd.DataFrame) -> bool:
@@ -226,7 +232,7 @@ def _is_open(points: pd.DataFrame) -> bool:
 
 
 def _sweeps(key: str) -> Callable[[pd.DataFrame], bool]:
-    return lambda points: points[key].nunique() > 1
+    return lambda points: varies(points[key])
 
 
 OWN_AXES = Drawing(

@@ -9,7 +9,7 @@ from dash import html
 
 from dashboards.app.drawings import DRAWINGS, drawing_of
 from dashboards.app.metrics import LATENCIES, METRICS, SETTINGS
-from dashboards.app.view import KEYS, NONE, PROTOCOL, View, shown
+from dashboards.app.view import KEYS, NONE, PROTOCOL, View, shown, varies
 
 NAMES = ("figure", "x", "y", "percentile", "colour", "facet", "log_x", "log_y")
 """What a control sets of `dashboards.app.view.View`: its id is {"control": name}."""
@@ -58,7 +58,7 @@ def axes_style(*, is_own: bool) -> dict[str, str]:
 
 def swept(points: pd.DataFrame) -> list[str]:
     """Return the settings of which these points have several values."""
-    return [key for key in KEYS if key in points and points[key].nunique() > 1]
+    return [key for key in KEYS if key in points and varies(points[key])]
 
 
 def addable(points: pd.DataFrame, there: Sequence[str]) -> list[str]:

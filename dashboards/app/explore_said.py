@@ -21,8 +21,8 @@ from experiments.spec import RunConfig
 FOLDERS_SAID = 3
 """Folders whose results are told in words; more would be a page of its own."""
 
-_SENTENCES = 2
-"""Sentences of a finding that are told at first."""
+_FIRST = 2
+"""Findings of a folder that are told at first, and sentences of each; half of it of several."""
 
 _FURTHER = {
     "/reproduction": ("Reproduction", "the claims of the S-Paxos paper, tested"),
@@ -33,11 +33,14 @@ _FURTHER = {
 
 def results_said(library: Library, folders: Sequence[str]) -> Any:
     """Return what results say, in few words first, and where to read on."""
-    names = short_names(folders)
-    told = [
-        _told(names[folder] if len(folders) > 1 else "", _findings(library, folder))
-        for folder in folders[:FOLDERS_SAID]
-    ]
+    if len(folders) == 1:
+        told = [_told("", _findings(library, folders[0]), _FIRST)]
+    else:
+        names = short_names(folders)
+        told = [
+            _told(names[folder], _findings(library, folder), _FIRST // 2)
+            for folder in folders[:FOLDERS_SAID]
+        ]
     return dmc.Paper(
         dmc.Stack([dmc.Title("What these results say", order=4), *told, _further()], gap=4),
         withBorder=True,
@@ -94,24 +97,30 @@ def _findings(library: Library, folder: str) -> list[Finding]:
         return [Finding("These results cannot be told in words", theme.label(str(error)), [])]
 
 
-def _told(name: str, findings: Sequence[Finding]) -> Any:
+def _told(name: str, findings: Sequence[Finding], count: int) -> Any:
     """Return the findings that matter most, and all others folded away."""
     # The first says what was run, which the controls show, too.
-    first, rest = findings[1:3], [*findings[:1], *findings[3:]]
-    folded = [*[each._replace(items=each.items[_SENTENCES:]) for each in first], *rest]
+    first, rest = findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
+    folded = [*[each._replace(items=each.items[count:]) for each in first], *rest]
     everything = [_finding(each) for each in folded if each.text or each.items]
     return html.Div(
         [
             *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
             dmc.SimpleGrid(
-                [_finding(each._replace(items=each.items[:_SENTENCES])) for each in first],
-                cols={"base": 1, "md": 2},
+                [_finding(_shortened(each, count)) for each in first],
+                cols={"base": 1, "md": count},
                 spacing="lg",
             ),
             html.Details([html.Summary("All that they say"), *everything]),
         ],
         style={"fontSize": 13, "lineHeight": 1.4},
     )
+
+
+def _shortened(finding: Finding, count: int) -> Finding:
+    items, known = finding.items[:count], len(finding.items)
+    counted = f" ({len(items)} of {known})" if len(items) < known else ""
+    return finding._replace(heading=finding.heading + counted, items=items)
 
 
 def _finding(finding: Finding) -> Any:

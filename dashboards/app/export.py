@@ -61,7 +61,8 @@ def outlet() -> Any:
 
 def connect(app: Dash) -> None:
     """Have every menu do as it says."""
-    app.clientside_callback(
+    in_browser: Any = app.clientside_callback  # Dash leaves it without types.
+    in_browser(
         ClientsideFunction("paxoscope", "take"),
         Output("export-data", "data"),
         Output("export-code", "code"),
@@ -71,7 +72,7 @@ def connect(app: Dash) -> None:
         State({"code": ALL}, "data"),
         prevent_initial_call=True,
     )
-    app.clientside_callback(
+    in_browser(
         ClientsideFunction("paxoscope", "offer"),
         Output({"graph": ALL, "take": "code"}, "display"),
         Input({"code": ALL}, "data"),
@@ -80,8 +81,10 @@ def connect(app: Dash) -> None:
     @app.callback(
         Output("export-file", "data"), Input("export-data", "data"), prevent_initial_call=True
     )
-    def send(taken: Mapping[str, Any]) -> Any:
-        # A file of its own for each click: an equal one would be no change, and not be sent.
-        return dcc.send_data_frame(
-            tidy(taken["figure"]).to_csv, f"{taken['name']}.csv", index=False
-        )
+    def send(taken: Mapping[str, Any]) -> dict[str, str]:
+        table = tidy(taken["figure"])
+        return {
+            "content": table.to_csv(index=False),
+            "filename": f"{taken['name']}.csv",
+            "type": "text/csv",
+        }

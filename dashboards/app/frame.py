@@ -13,7 +13,7 @@ from dashboards.app import export
 _WIDTH_MAX_PIXELS = 1920
 """Of the content: lines longer than this are not read, and figures gain nothing."""
 
-_LIGHT, _DARK = theme.SCHEMES["light"], theme.SCHEMES["dark"]
+_DARK = theme.SCHEMES["dark"]
 _GREYS = [
     *("#c1c2c5", "#a6a7ab", "#909296", "#5c5f66", "#373a40", "#2c2e33", "#25262b"),
     *(_DARK.paper, "#141517", "#101113"),
@@ -29,20 +29,34 @@ _MANTINE = {
 }
 
 
-def _ink(scheme: theme.Scheme, link: str) -> dict[str, str]:
-    """Return what is written on the pages in the colours of the figures."""
-    return {
-        "--mantine-color-text": scheme.ink,
-        "--mantine-color-dimmed": scheme.muted,
-        "--mantine-color-anchor": link,
+_TINTED = ("red", "orange", "yellow", "teal", "blue", "gray")
+"""The colours of notices and badges."""
+
+_LINKS = {"light": "#0b5cad", "dark": "#4dabf7"}
+"""The colour of links in each scheme."""
+
+
+def dressed(index: str) -> str:
+    """Return the outermost HTML with its language, and text in the colours of the figures."""
+    style = "".join(_ink(name, scheme) for name, scheme in theme.SCHEMES.items())
+    # A dark page does not flash white before it is there.
+    ground = f"html:not([data-mantine-color-scheme]){{background:{_DARK.paper}}}"
+    style += f"@media (prefers-color-scheme:dark){{{ground}}}"
+    index = index.replace("<html>", '<html lang="en">')
+    return index.replace("</head>", f"<style>{style}</style></head>")
+
+
+def _ink(name: str, scheme: theme.Scheme) -> str:
+    colours = {
+        "text": scheme.ink,
+        "dimmed": scheme.muted,
+        "anchor": _LINKS[name],
+        # On grounds of a colour's own light tint its own letters would be too faint.
+        **{f"{colour}-light-color": scheme.ink for colour in _TINTED},
     }
-
-
-_INKS: Any = {
-    "variables": {},
-    "light": _ink(_LIGHT, "#0b5cad"),
-    "dark": _ink(_DARK, "#4dabf7"),
-}
+    variables = ";".join(f"--mantine-color-{key}:{value}" for key, value in colours.items())
+    # Said twice, `:root` outweighs Mantine's own rule.
+    return f':root:root[data-mantine-color-scheme="{name}"]{{{variables}}}'
 
 
 def layout(root: Path) -> Any:
@@ -72,7 +86,6 @@ def layout(root: Path) -> Any:
             ),
         ],
         theme=_MANTINE,
-        cssVariablesResolver={"function": "paxoscopeInks", "options": _INKS},
         defaultColorScheme="auto",
     )
 
@@ -95,8 +108,9 @@ def links(pages: Iterable[tuple[str, str]], current: str | None) -> list[Any]:
 
 def connect(app: Dash) -> None:
     """Have titles and figures follow; all in the browser."""
-    app.clientside_callback(ClientsideFunction("paxoscope", "entitle"), Input("title", "data"))
-    app.clientside_callback(
+    in_browser: Any = app.clientside_callback  # Dash leaves it without types.
+    in_browser(ClientsideFunction("paxoscope", "entitle"), Input("title", "data"))
+    in_browser(
         ClientsideFunction("paxoscope", "dress"),
         Output({"graph": ALL}, "figure", allow_duplicate=True),
         Input("scheme", "data"),

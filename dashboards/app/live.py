@@ -56,26 +56,25 @@ def connect(app: Dash, library: Library) -> None:
         Input("live-clock", "n_intervals"),
         State("live-wanted", "data"),
         State("live-drawn", "data"),
+        State("live-figure", "hidden"),
     )
-    def follow(_ticks: int, wanted: str, drawn: _Drawn) -> tuple[Any, ...]:
+    def follow(_ticks: int, wanted: str, drawn: _Drawn, is_hidden: bool) -> tuple[Any, ...]:
         folder, told = _sweep(library, [wanted, drawn.get("folder", "")])
         if told is None:
             ended = _has_ended(library, drawn["folder"]) if drawn.get("folder") else None
-            shown = ended or _nothing(library)
-            return shown, no_update, no_update, ended is None, no_update, no_update
-        now_drawn = _drawn(folder, told)
-        is_new = not _goes_on(drawn, now_drawn)
+            return ended or _nothing(library), *[no_update] * 5
         runs = no_update
         if (drawn.get("folder"), drawn.get("ended")) != (folder, told.ended):
             runs = _ended_runs(library, folder)
-        return (
-            _head(folder, told),
-            now.draw(told.run) if is_new and told.run and told.run.is_live else no_update,
-            no_update if is_new or told.run is None else _news(told.run, drawn["until_s"]),
-            told.run is None or not told.run.is_live,
-            runs,
-            now_drawn,
-        )
+        about = {"folder": folder, "ended": told.ended}
+        if told.run is None:  # The figure of the run before stays for a moment.
+            return _head(folder, told), no_update, no_update, no_update, runs, {**drawn, **about}
+        figure, added, is_drawn = no_update, no_update, drawn
+        if not is_hidden:  # Plotly cannot draw what is not there.
+            figure, added = _changes(told.run, drawn)
+            is_drawn = _drawn(told.run)
+        is_live = told.run.is_live
+        return _head(folder, told), figure, added, not is_live, runs, {**is_drawn, **about}
 
 
 # --- What goes on -------------------------------------------------------------------------------
@@ -100,28 +99,20 @@ def _silent_s(told: Progress) -> float:
     return silent_s if silent_s > SILENT_S else 0.0
 
 
-def _drawn(folder: str, told: Progress) -> _Drawn:
-    run = told.run
-    return {
-        "folder": folder,
-        "ended": told.ended,
-        "run": run.run_id if run else "",
-        "events": len(run.events) if run else 0,
-        "until_s": run.moments[-1].time_s if run and run.moments else 0.0,
-    }
+def _drawn(run: CurrentRun) -> _Drawn:
+    until_s = run.moments[-1].time_s if run.moments else 0.0
+    return {"run": run.run_id, "events": len(run.events), "until_s": until_s}
 
 
-def _goes_on(before: _Drawn, after: _Drawn) -> bool:
-    return all(before.get(key) == after[key] for key in ("folder", "run", "events"))
-
-
-def _news(run: CurrentRun, after_s: float) -> Any:
-    """Return what to add to the figure that shows the run until `after_s`."""
-    moments = [moment for moment in run.moments if moment.time_s > after_s]
+def _changes(run: CurrentRun, drawn: _Drawn) -> tuple[Any, Any]:
+    """Return the figure, if it must be drawn anew, and else what to add to it."""
+    if (drawn.get("run"), drawn.get("events")) != (run.run_id, len(run.events)):
+        return now.draw(run), no_update
+    moments = [moment for moment in run.moments if moment.time_s > drawn["until_s"]]
     if not moments:
-        return no_update
+        return no_update, no_update
     added = now.extension(run, moments)
-    return [added, list(range(len(added["y"])))]
+    return no_update, [added, list(range(len(added["y"])))]
 
 
 # --- What is shown ------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Messages: one request step by step, and how many messages it takes beside the formulas."""
 
 from functools import cache
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
@@ -49,13 +49,13 @@ class Case(NamedTuple):
     def from_query(cls, query: str) -> "Case":
         """Return the case that a link tells of; what makes no sense there has its default."""
         said = {key: values[-1] for key, values in parse_qs(query.removeprefix("?")).items()}
-        known = {
+        known: dict[str, dict[str, Any]] = {
             "protocol": {each: each for each in PROTOCOLS},
             "replicas": {str(each): each for each in REPLICAS},
             "votes": {each: each for each in VOTES},
         }
         found = {key: values[said[key]] for key, values in known.items() if said.get(key) in values}
-        case = cls(**cast(dict[str, Any], found))
+        case = cls(**found)
         steps = {str(number): number for number in range(len(case.flow()) + 1)}
         return case._replace(step=steps.get(said.get("step", ""), 0))
 
@@ -125,7 +125,7 @@ def connect(app: Dash, _library: Library) -> None:
         State("messages-step", "value"),
         prevent_initial_call=True,
     )
-    def move(  # noqa: PLR0917 # One for each control, as Dash passes them.
+    def move(
         protocol: str, replicas: str, votes: AcceptTo, _back: int, _on: int, step: int
     ) -> tuple[Any, Any]:
         last = len(_flow(protocol, int(replicas), votes))

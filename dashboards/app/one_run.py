@@ -12,13 +12,14 @@ import msgspec
 import pandas as pd
 
 from dashboards import bottleneck, theme
+from dashboards.app import care
 from dashboards.app.library import Library
 from dashboards.app.parts import caution, graph, problem, table
 from dashboards.app.view import shown
 from dashboards.faults import FaultyRun, happened, has_faults
 from dashboards.figures import distribution, hosts, over_time
 from experiments import results, summarise
-from experiments.linter import RULES, lint
+from experiments.linter import TOO_SHORT, lint
 from experiments.results import ResultsError
 from experiments.spec import RunConfig
 
@@ -26,15 +27,14 @@ _TABLES = ("timeline", "latency", "counters", "events")
 _VERDICT = ("outcome", "safety", "retried", "unavailability_s", "recovery_s", "lag_ms")
 _PROVENANCE = ("started_at", "wall_s", "backend", "seed", "run_id", "suite", "commit")
 _MACHINE = ("cpu_model", "cores", "memory_bytes", "os")
-_JUDGED = "latency_ms_p99"
-"""The percentile that rules about percentiles look at, but for numbers that are one themselves."""
-
-_MEANINGS = {
+MEANINGS = {
     key: " ".join(
         each.description for each in typing.get_args(hint) if hasattr(each, "description")
     )
     for key, hint in typing.get_type_hints(RunConfig, include_extras=True).items()
 }
+"""What each setting is."""
+
 _CODE = """\
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class Number(NamedTuple):
     title: str
     text: str
     column: str
-    """Of the table of runs: what the linter says of it is about this number."""
+    """Of the table of runs: what the linter says of it is about this number; empty for none."""
 
 
 class Measured(NamedTuple):
@@ -98,7 +98,7 @@ def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
         yield problem("What happened over time cannot be read", str(error))
         measured = None
     yield from _verdict(found, measured)
-    yield from _numbers(runs, run, measured)
+    yield from _numbers(runs, found, measured)
     if measured is not None:
         yield from _figures(path, found, measured)
     yield _recorded(run)
@@ -182,21 +182,31 @@ def _verdict(found: pd.DataFrame, measured: Measured | None) -> Iterator[Any]:
         yield dmc.Alert(lines, title=said.headline, color="blue", variant="light")
 
 
-def _numbers(runs: pd.DataFrame, run: "pd.Series[Any]", measured: Measured | None) -> Iterator[Any]:
-    tables = {} if measured is None else measured._asdict()
-    over = {key: tables.get(key) for key in ("timeline", "counters")}
-    said = {
-        percentile: found[found["run_id"] == run["run_id"]]
-        for percentile in summarise.PERCENTILES
-        for found in [lint(runs, percentile=percentile, **over)]
-    }
+def _numbers(runs: pd.DataFrame, found: pd.DataFrame, measured: Measured | None) -> Iterator[Any]:
+    run = found.iloc[0]
+    of_all = (
+        lint(runs)
+        if measured is None
+        else lint(runs, timeline=measured.timeline, counters=measured.counters)
+    )
+    said = of_all[of_all["run_id"] == run["run_id"]]
+    numbers = _told(run)
     yield dmc.SimpleGrid(
-        [_tile(each, said.get(each.column, said[_JUDGED])) for each in _told(run)],
-        cols={"base": 2, "sm": 3, "lg": 6},
+        [_tile(each, _about(each, found, said)) for each in numbers],
+        cols={"base": 2, "sm": 3, "lg": len(numbers) if len(numbers) <= 6 else 4},
         spacing="sm",
     )
-    if warnings := caution(said[_JUDGED]):
+    if warnings := caution(said):
         yield warnings
+
+
+def _about(number: Number, found: pd.DataFrame, said: pd.DataFrame) -> pd.DataFrame:
+    """Return what is said of a number; of a percentile, whether the run is too short for it."""
+    if number.column in summarise.PERCENTILES:
+        its_own = lint(found, percentile=number.column)
+        others = said[said["rule"] != TOO_SHORT]
+        said = pd.concat([others, its_own[its_own["rule"] == TOO_SHORT]])
+    return care.about(said, number.column) if number.column else said.head(0)
 
 
 def _told(run: "pd.Series[Any]") -> list[Number]:
@@ -217,15 +227,14 @@ def _told(run: "pd.Series[Any]") -> list[Number]:
         for title, column in (("Longest gap", "unavailability_s"), ("Recovery", "recovery_s")):
             found.append(Number(title, f"{theme.significant(run[column])} s", column))
     safety = {"ok": "every check passed", "": "not checked"}.get(run["safety"], "broken")
-    return [*found, Number("Safety", safety, "safety")]
+    return [*found, Number("Safety", safety, "")]
 
 
 def _tile(number: Number, said: pd.DataFrame) -> Any:
-    about = said[[RULES[rule].is_about(number.column) for rule in said["rule"]]]
     return dmc.Paper(
         [
             dmc.Group(
-                [dmc.Text(number.title, c="dimmed", size="sm"), *_flag(about)],
+                [dmc.Text(number.title, c="dimmed", size="sm"), *care.mark(said)],
                 justify="space-between",
                 wrap="nowrap",
             ),
@@ -234,14 +243,6 @@ def _tile(number: Number, said: pd.DataFrame) -> Any:
         withBorder=True,
         p="sm",
     )
-
-
-def _flag(said: pd.DataFrame) -> Iterator[Any]:
-    """Yield a mark that tells, when it is pointed at, what is to be said of a number."""
-    if len(said):
-        colour = "red" if "error" in set(said["severity"]) else "yellow"
-        badge = dmc.Badge("read with care", color=colour, variant="light", size="xs")
-        yield dmc.Tooltip(badge, label="; ".join(said["words"]), multiline=True, w=280)
 
 
 # --- Figures ------------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ def _recorded(run: "pd.Series[Any]") -> Any:
     changed = [key for key in default if run[key] != default[key]]
     versions = [key for key in run.index if str(key).endswith("_version")]
     head = ["setting", "value", "default", "what it is"]
-    rows = {key: [key, shown(run[key]), shown(default[key]), _MEANINGS[key]] for key in default}
+    rows = {key: [key, shown(run[key]), shown(default[key]), MEANINGS[key]] for key in default}
     facts = ["name", "value"]
     return dmc.Accordion(
         [

@@ -81,7 +81,10 @@ def caution(said: pd.DataFrame) -> Any | None:
         about = RULES[str(rule)]
         lines.append(
             dmc.ListItem(
-                [dmc.Text(f"{words}. ", span=True, fw=600), f"{about.reason} {about.advice}"]
+                [
+                    dmc.Text(f"{words}. ", span=True, inherit=True, fw=600),
+                    f"{about.reason} {about.advice}",
+                ]
             )
         )
     colour = "red" if "error" in set(said["severity"]) else "yellow"

@@ -51,7 +51,6 @@ def layout(library: Library, _query: str) -> Any:
 def connect(app: Dash, library: Library) -> None:
     """Have the links lead to the files."""
 
-    @app.server.get("/report/<path:name>")
     def send_report(name: str) -> Response:
         try:
             page = _report(library, name)
@@ -64,6 +63,8 @@ def connect(app: Dash, library: Library) -> None:
             as_attachment=True,
             download_name=f"{file_name}.html",
         )
+
+    app.server.add_url_rule("/report/<path:name>", view_func=send_report)
 
 
 def _report(library: Library, name: str) -> str:

@@ -1,11 +1,12 @@
 """What browsers are told about the pages, and whom the server answers."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from dash import Dash
-from flask import Response
+from flask import Response, abort, request
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 """What the server is called by those who are on its own machine."""
 
 
@@ -15,7 +16,6 @@ def protect(app: Dash, hosts: Sequence[str] | None) -> None:
     Requests that name another host than `hosts`, if given, are refused: a page from afar whose name
     was made to lead here (DNS rebinding) would otherwise be let in.
     """
-    app.server.config["TRUSTED_HOSTS"] = hosts
     headers = {
         "Content-Security-Policy": _policy(app.csp_hashes()),
         "X-Content-Type-Options": "nosniff",
@@ -24,10 +24,17 @@ def protect(app: Dash, hosts: Sequence[str] | None) -> None:
         "Cross-Origin-Opener-Policy": "same-origin",
     }
 
-    @app.server.after_request
+    def refuse_other_hosts() -> None:
+        # Flask's own TRUSTED_HOSTS knows no addresses of IPv6.
+        if hosts is not None and urlsplit(f"//{request.host}").hostname not in hosts:
+            abort(400)
+
     def add_headers(response: Response) -> Response:
         response.headers.update(headers)
         return response
+
+    app.server.before_request(refuse_other_hosts)
+    app.server.after_request(add_headers)
 
 
 def _policy(inline_scripts: Sequence[str]) -> str:

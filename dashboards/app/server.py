@@ -18,6 +18,7 @@ from dashboards.app import (
     explore,
     export,
     frame,
+    live,
     messages,
     one_run,
     reports,
@@ -40,6 +41,7 @@ class Page(NamedTuple):
 PAGES = {
     "/": Page("Explore", explore.layout),
     "/run": Page("Run", one_run.layout, is_in_head=False),
+    "/live": Page("Live", live.layout),
     "/compare": Page("Compare", compared.layout),
     "/messages": Page("Messages", messages.layout),
     "/reproduction": Page("Reproduction", reproduced.layout),
@@ -65,12 +67,12 @@ def create(root: Path, hosts: Sequence[str] | None = security.LOOPBACK_NAMES) ->
         serve_locally=True,
         suppress_callback_exceptions=True,  # Pages come and go.
     )
-    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
+    app.index_string = frame.dressed(app.index_string)
     app.layout = frame.layout(root)
     _route(app, library)
     frame.connect(app)
     export.connect(app)
-    for page in (explore, compared, messages, reproduced, reports):
+    for page in (explore, live, compared, messages, reproduced, reports):
         page.connect(app, library)
     security.protect(app, hosts)
     return app

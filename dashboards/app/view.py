@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import pandas as pd
@@ -77,6 +78,11 @@ class View:
 def values_of(table: pd.DataFrame, key: str, texts: Collection[str]) -> list[object]:
     """Return the values in a column that are shown as one of `texts`, in order."""
     return [each for each in sorted(table[key].unique().tolist()) if shown(each) in texts]
+
+
+def varies(column: "pd.Series[Any]") -> bool:
+    """Say whether a column, not empty, holds several values; much faster than to count them."""
+    return bool((column != column.iloc[0]).any())
 
 
 def shown(value: object) -> str:

@@ -69,7 +69,9 @@ def draw(points: pd.DataFrame, threshold: float) -> go.Figure:
 def measured(points: pd.DataFrame) -> pd.DataFrame:
     """Return the points of which both sides have a number, numbered from 0 in their order."""
     changes = points[[f"{measure}_change" for measure in JUDGED]]
-    return points[np.isfinite(changes.astype(float)).all(axis=1)].reset_index(drop=True)
+    is_measured = np.isfinite(changes.to_numpy(np.float64)).all(axis=1)
+    found: pd.DataFrame = points[is_measured].reset_index(drop=True)
+    return found
 
 
 def _dots(rows: pd.DataFrame, measure: str, verdict: str) -> go.Scatter:

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
+from dashboards.axes import between_labels
 from experiments.summarise import distribution, in_window
 
 TITLE = "Distribution of latency"
@@ -39,7 +40,7 @@ def draw(run: "pd.Series[Any]", latency: pd.DataFrame, timeline: pd.DataFrame) -
         range=[0, np.log10(1.2 / (1 - _MARKS[-1]))],
         col=1,
     )
-    latency_axis = theme.log_axis("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS)
+    latency_axis = between_labels("Latency (ms)", found["latency_ms"], theme.PLAIN_TICKS)
     figure.update_yaxes(latency_axis, col=1)
     figure.update_xaxes(latency_axis, col=2)
     figure.update_yaxes(theme.linear_axis("Requests (count)"), col=2)

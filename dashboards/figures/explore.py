@@ -1,6 +1,6 @@
 """Any measure against any other, for every curve of a table, of one folder or of several."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -26,6 +26,9 @@ FACETS_PER_ROW = 3
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDCC77", "#44AA99", "#882255", "#88CCEE", "#AA4499")
 _SCALE, _SCALE_ENDS = "Viridis", (0.15, 0.85)
 """For numbers: it runs from dark to light, and its ends would be lost on one paper or the other."""
+
+_VALUE_MAX = 28
+"""Most characters of a value in a figure: longer ones would leave no room for it."""
 
 _ALREADY_SAID = {"protocol", "replicas", "clients", "seed"}
 """What every hover label says anyway."""
@@ -147,7 +150,11 @@ def _panels(points: pd.DataFrame, facet: str) -> list[tuple[str, pd.DataFrame]]:
 
 def _short(value: object) -> str:
     # A value may hold anything: titles of panels are HTML to Plotly.
-    return theme.label(" ".join(str(value).split())[:28])
+    return theme.label(_brief(value))
+
+
+def _brief(value: object) -> str:
+    return " ".join(str(value).split())[:_VALUE_MAX]
 
 
 class _Pen:
@@ -157,8 +164,7 @@ class _Pen:
         self._x, self._y = x, y
         self._key = colour
         self._colours = _colours(points[colour])
-        keys = [key for key in (PROTOCOL, "clients", *SETTINGS) if key not in {along, colour}]
-        self._further = _further(points, keys, colour)
+        self._further = [] if colour == PROTOCOL else _further(points, {along, colour}, colour)
         self._styles: dict[tuple[object, ...], int] = {}
         # All at once: row by row, curve by curve, this would take longer than all else together.
         self._rows = dict(zip(points.index, points.to_dict("records"), strict=True))
@@ -192,13 +198,19 @@ class _Pen:
             "line": {"color": colour, "dash": theme.dash(rank), "width": 2},
             "marker": {"color": colour, "symbol": theme.symbol(rank), "size": 8},
             "error_y": theme.interval(rows, y) if f"{y}_low" in rows else None,
-            "hovertext": [
-                hover_text(name, self._rows[index], differing(self._rows[index]))
-                for index in rows.index
-            ],
+            "hovertext": [_hover_text(name, self._rows[index]) for index in rows.index],
             "hoverinfo": "text",
             "customdata": rows.index.tolist(),  # An array would not come back with a click.
         }
+
+
+def _hover_text(name: str, row: Mapping[Hashable, Any]) -> str:
+    """Return what a point says: its numbers, and what was set for it, two settings a line."""
+    said = [(key, _brief(value)) for key, value in differing(row).items()]
+    facts = {}
+    for (key, value), *second in (said[at : at + 2] for at in range(0, len(said), 2)):
+        facts[key] = ", ".join([value, *(f"{other}: {text}" for other, text in second)])
+    return hover_text(name, row, facts)
 
 
 def _colours(values: "pd.Series[Any]") -> dict[object, str]:
@@ -212,7 +224,8 @@ def _colours(values: "pd.Series[Any]") -> dict[object, str]:
     return {value: _COLOURS[rank % len(_COLOURS)] for rank, value in enumerate(found)}
 
 
-def _further(points: pd.DataFrame, keys: Sequence[str], colour: str) -> list[str]:
-    """Return those of the keys that tell apart curves of one colour."""
-    values = points.groupby(colour)[list(keys)].nunique().max()
+def _further(points: pd.DataFrame, but: Collection[str], colour: str) -> list[str]:
+    """Return the settings that tell apart curves of one colour, leaving some out."""
+    keys = [key for key in (PROTOCOL, "clients", *SETTINGS) if key not in but]
+    values = points.groupby(colour)[keys].nunique().max()
     return [key for key in keys if values[key] > 1]

@@ -96,12 +96,17 @@ def _most(runs: pd.DataFrame, rows: pd.DataFrame, measure: str) -> list[float]:
 
 
 def _mark(figure: go.Figure, most: float, column: int) -> None:
-    figure.add_vline(
-        most,
-        line={"color": theme.MUTED, "dash": "dash", "width": 1},
-        annotation={"text": f"a host has {most:g}", "font": {"size": 11}, "yref": "paper"},
-        annotation_position="top left",
-        col=column,
+    figure.add_vline(most, line={"color": theme.MUTED, "dash": "dash", "width": 1}, col=column)
+    figure.add_annotation(
+        text=f"a host has {most:g}",
+        font={"size": 11},
+        x=most,
+        xref=f"x{column if column > 1 else ''}",
+        xanchor="right",
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
     )
 
 

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboards import theme
+from dashboards.axes import between_labels
 from dashboards.bottleneck import capacities
 from dashboards.faults import Event, FaultyRun, happened
 from dashboards.figures.timeline import labels
@@ -29,7 +30,6 @@ NEAR_SHARE = 0.4
 """The share of what a host can do from which on a panel shows that, too."""
 
 _MBIT = 8e-6
-_OTHERS_STRENGTH = 0.45
 # The reddish purple of Okabe and Ito's palette, which no protocol that is shipped has.
 _FAULT_GROUND = "rgba(204, 121, 167, 0.2)"
 _ROWS = 4
@@ -279,12 +279,8 @@ def _add(figure: go.Figure, panel: Panel, row: int, column: int, end_s: float) -
 
 
 def _axis(panel: Panel, above_0: _Floats, peak: float) -> dict[str, Any]:
-    if panel.is_log and above_0.size:
-        labelled = np.outer(10.0 ** np.arange(-4, 7), [1, 2, 5]).ravel()
-        low = labelled[labelled <= above_0.min()].max()
-        high = labelled[labelled >= above_0.max()].min()
-        ends = [float(np.log10(low)), float(np.log10(high))]
-        return theme.log_axis(panel.title, above_0, panel.ticks) | {"range": ends}
+    if panel.is_log:
+        return between_labels(panel.title, above_0, panel.ticks)
     axis = theme.linear_axis(panel.title, panel.ticks)
     if not peak:
         return axis | {"range": [0, 1], "tickvals": [0]}
@@ -323,7 +319,7 @@ def _each_host(
             hovertemplate=f"host {host}, %{{x:.2f}} s: %{{y:.3~s}}<extra></extra>",
         )
         if host in others:
-            line.line.color = theme.tint(protocol, _OTHERS_STRENGTH)
+            line.line.update(color=theme.MUTED, width=1)
         lines.append(line)
     return lines
 

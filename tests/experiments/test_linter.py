@@ -59,6 +59,23 @@ def test_every_rule_says_why_and_what_to_do_in_a_sentence_each(name: str) -> Non
         assert sentence.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("rule", "column", "is_about"),
+    [
+        ("few-repeats", "throughput_rps", True),
+        ("few-repeats", "cpu_us_per_request", True),
+        ("client-bound", "throughput_rps", True),
+        ("client-bound", "latency_ms_p50", False),
+        ("lost-messages", "latency_ms_p999", True),
+        ("lost-messages", "latency_ms_p50", False),
+        ("offered-rate-missed", "latency_ms_p50", True),
+        ("offered-rate-missed", "cpu_us_per_request", False),
+    ],
+)
+def test_a_rule_is_about_some_numbers_or_all(rule: str, column: str, is_about: bool) -> None:
+    assert RULES[rule].is_about(column) == is_about
+
+
 def test_findings_join_the_table_of_runs_even_where_there_are_none() -> None:
     for runs in (FAULTLESS, FAULTLESS.assign(warmup_s=0.0)):
         found = lint(runs).merge(runs, on="run_id")

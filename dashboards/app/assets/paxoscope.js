@@ -3,10 +3,6 @@
 (() => {
     const clientside = (window.dash_clientside = window.dash_clientside || {});
 
-    // Mantine asks a function for further colours: they come from Python.
-    const mantine = (window.dashMantineFunctions = window.dashMantineFunctions || {});
-    mantine.paxoscopeInks = (_theme, inks) => inks;
-
     clientside.paxoscope = {
         // Name the window after its page.
         entitle(title) {

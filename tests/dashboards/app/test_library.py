@@ -54,6 +54,39 @@ def test_no_folders_are_no_points(tmp_path: Path) -> None:
     assert isinstance(Library(tmp_path).runs(["x"]), pd.DataFrame)
 
 
+def test_what_lies_below_a_result_folder_or_behind_a_link_is_no_result(tmp_path: Path) -> None:
+    record(tmp_path / "root" / "one")
+    record(tmp_path / "root" / "one" / "below")
+    record(tmp_path / "root" / "a" / "b" / "c" / "too-deep")
+    record(tmp_path / "elsewhere")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere")
+    library = Library(tmp_path / "root")
+    assert [folder.name for folder in library.folders()] == ["one"]
+    for name in ("one/below", "a/b/c/too-deep", "link", "./one", "one/"):
+        assert library.runs([name]).empty
+
+
+def test_the_linter_looks_at_folders_together(tmp_path: Path) -> None:
+    for frame in (1, 128):
+        runs = runs_of(clients=(1,)).assign(requests_per_frame_max=frame)
+        (tmp_path / str(frame)).mkdir()
+        runs.to_parquet(tmp_path / str(frame) / "runs.parquet")
+    library = Library(tmp_path)
+    rules = {
+        tuple(names): set(library.linted(names, "latency_ms_p99")["rule"])
+        for names in (["1"], ["128"], ["1", "128"])
+    }
+    assert "mixed-frames" in rules["1", "128"]
+    assert "mixed-frames" not in rules["1",] | rules["128",]
+    assert library.linted(["gone"], "latency_ms_p99").empty
+
+
+def test_findings_are_those_of_the_report(tmp_path: Path) -> None:
+    record(tmp_path / "one", clients=(1, 100))
+    headings = [each.heading for each in Library(tmp_path).findings("one")]
+    assert headings[:2] == ["What was run", "S-Paxos against JPaxos"]
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc", "a/../../secret", "", "one/timeline"])
 def test_no_name_leads_out_of_the_root(tmp_path: Path, name: str) -> None:
     record(tmp_path / "root" / "one")
