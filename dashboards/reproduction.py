@@ -127,9 +127,7 @@ def write(folder: Path, figure_ids: Sequence[str]) -> Path:
 
 def drawable(folder: Path) -> list[Figure]:
     """Return the figures of which a reproduction's folder has the results."""
-    return [
-        each for each in FIGURES.values() if all(map(Path.exists, _sources(folder, each)))
-    ]
+    return [each for each in FIGURES.values() if all(map(Path.exists, _sources(folder, each)))]
 
 
 def _sources(folder: Path, figure: Figure) -> list[Path]:

@@ -10,6 +10,7 @@ from actors.core.ids import Address
 from actors.crew import Crew
 from actors.faults import Timeline, parse
 from actors.injector import LOAD_HAS_ENDED, Injector
+from actors.measurements import EventRow
 from tests.actors.cast import Actor
 
 HOSTS = 3

@@ -34,9 +34,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBackend]:
     return made
 
 
-def _maker(
-    made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]
-) -> Callable[..., Backend]:
+def _maker(made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]) -> Callable[..., Backend]:
     return lambda name, *_: made.setdefault(name, kind() if name == "sim" else Ready())
 
 

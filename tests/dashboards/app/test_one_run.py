@@ -85,7 +85,7 @@ def test_a_run_that_is_unsafe_says_so_and_is_drawn_all_the_same(tmp_path: Path) 
 def test_what_the_linter_says_stands_beside_the_numbers_it_is_about(tmp_path: Path) -> None:
     alone = runs_of(clients=(16_000,), repeats=1).assign(duration_s=5.0, completed=5_000.0)
     said = texts(page_of(tmp_path, alone))
-    tiles = dict(re.findall(r"([\w. ]+) \| [^|]* \| Read with care: ([^|]*) \|", said))
+    tiles = dict(re.findall(r"\| ([\w. ]+) \| [^|]* \| Read with care: ([^|]*) \|", said))
     assert "1 sound of the 3 that an interval needs" in tiles["Throughput"]
     assert "5.0 requests beyond it" in tiles["99.9th percentile"]
     assert "beyond it" not in tiles["99th percentile"]
