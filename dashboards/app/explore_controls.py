@@ -115,18 +115,18 @@ def _axes(points: pd.DataFrame, view: View) -> list[Any]:
         **{"aria-label": "Latency is shown as"},
     )
     return [
-        _axis("y", "Up", metrics, view.y, is_log=bool(view.log_y)),
-        _axis("x", "Across", metrics, view.x, is_log=bool(view.log_x)),
-        html.Div([dmc.Text("Latency is its", size="sm", fw=500, mb=4), percentile]),
+        _axis("y", "Vertical axis", metrics, view.y, is_log=bool(view.log_y)),
+        _axis("x", "Horizontal axis", metrics, view.x, is_log=bool(view.log_x)),
+        html.Div([dmc.Text("Of latency, the", size="sm", fw=500, mb=4), percentile]),
         _select(
             "colour",
-            "A colour for each",
+            "Colour by",
             [_item(key, key) for key in dict.fromkeys([PROTOCOL, *varied])],
             view.colour,
         ),
         _select(
             "facet",
-            "A panel for each",
+            "Panels by",
             [_item(NONE, "(one panel)"), *(_item(key, key) for key in varied)],
             view.facet,
         ),

@@ -36,14 +36,22 @@ _LINKS = {"light": "#0b5cad", "dark": "#4dabf7"}
 """The colour of links in each scheme."""
 
 
+_PLOTLY = "/_dash-component-suites/plotly/package_data/plotly.min.js"
+"""Where Dash serves it."""
+
+
 def dressed(index: str) -> str:
-    """Return the outermost HTML with its language, and text in the colours of the figures."""
+    """Return the outermost HTML with its language, and text in the colours of the figures.
+
+    It loads Plotly while the first page is computed; Dash would do so when it has come.
+    """
     style = "".join(_ink(name, scheme) for name, scheme in theme.SCHEMES.items())
     # A dark page does not flash white before it is there.
     ground = f"html:not([data-mantine-color-scheme]){{background:{_DARK.paper}}}"
     style += f"@media (prefers-color-scheme:dark){{{ground}}}"
     index = index.replace("<html>", '<html lang="en">')
-    return index.replace("</head>", f"<style>{style}</style></head>")
+    index = index.replace("</head>", f"<style>{style}</style></head>")
+    return index.replace("</body>", f'<script async src="{_PLOTLY}"></script></body>')
 
 
 def _ink(name: str, scheme: theme.Scheme) -> str:

@@ -30,11 +30,12 @@ def draw(run: CurrentRun) -> go.Figure:
     figure = theme.panels(
         "", rows=2, cols=2, shared_xaxes="all", vertical_spacing=0.17, horizontal_spacing=0.09
     )
-    for name, panel, dash in _lines(run):
+    so_far = extension(run, run.moments)
+    for (name, panel, dash), x, y in zip(_lines(run), so_far["x"], so_far["y"], strict=True):
         row, column = divmod(panel, 2)
         line = go.Scatter(
-            x=[],
-            y=[],
+            x=[0.0, *x],  # Plotly stumbles over lines without any point.
+            y=[None, *y],
             mode="lines",
             name=name,
             line=theme.line(run.protocol, dash),
@@ -43,9 +44,6 @@ def draw(run: CurrentRun) -> go.Figure:
             legend=_LEGENDS[panel] or None,
         )
         figure.add_trace(line, row + 1, column + 1)
-    added = extension(run, run.moments)
-    for trace, x, y in zip(figure.data, added["x"], added["y"], strict=True):
-        trace.update(x=x, y=y)
     for panel, (title, ticks) in enumerate(_PANELS):
         row, column = divmod(panel, 2)
         figure.update_yaxes(theme.linear_axis(title, ticks), row=row + 1, col=column + 1)

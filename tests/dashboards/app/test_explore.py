@@ -78,7 +78,7 @@ def test_filters_that_let_nothing_through_say_so(site: Site) -> None:
 
 def test_a_percentile_and_a_scale_change_the_figure_and_the_link(site: Site) -> None:
     page = site.open("/")
-    choose(page, "Up", "Latency (ms)")
+    choose(page, "Vertical axis", "Latency (ms)")
     expect(page.locator(".ytitle")).to_have_text("Latency, p99 (ms)")
     page.get_by_text("p50", exact=True).click()
     expect(page.locator(".ytitle")).to_have_text("Latency, p50 (ms)")
@@ -96,7 +96,7 @@ def test_a_ready_made_figure_comes_with_what_to_see_in_it(site: Site) -> None:
     page = site.open("/")
     choose(page, "Figure", "Latency against throughput")
     expect(page.get_by_text("The honest comparison")).to_be_visible()
-    expect(page.get_by_role("textbox", name="Across", exact=True)).to_be_hidden()
+    expect(page.get_by_role("textbox", name="Horizontal axis", exact=True)).to_be_hidden()
     page.wait_for_url("**figure=latency-throughput**")
     page.reload()
     expect(page.get_by_text("The honest comparison")).to_be_visible()
@@ -108,7 +108,7 @@ def test_lines_of_several_folders_are_told_apart(site: Site) -> None:
     expect(page.locator(".legendtext")).to_have_text(
         ["JPaxos, after", "JPaxos, before", "S-Paxos, after", "S-Paxos, before"]
     )
-    choose(page, "A colour for each", "folder")
+    choose(page, "Colour by", "folder")
     page.wait_for_url("**colour=folder**")
     expect(page.locator(TRACES)).to_have_count(4)
 

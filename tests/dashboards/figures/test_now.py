@@ -38,7 +38,7 @@ def test_before_the_first_moment_there_are_empty_lines() -> None:
     names = [name for name, _, _ in data(RUN)]
     hosts = [f"host {host}" for host in range(3)]
     assert names == ["throughput", "p50", "p99", *hosts, *hosts]
-    assert all(x == y == [] for _, x, y in data(RUN))
+    assert all((x, y) == ([0.0], [None]) for _, x, y in data(RUN))
 
 
 def test_what_is_added_later_makes_the_same_lines() -> None:
@@ -57,8 +57,8 @@ def test_what_is_added_later_makes_the_same_lines() -> None:
 def test_a_host_that_was_not_heard_of_leaves_a_gap() -> None:
     lines = data(msgspec.structs.replace(RUN, moments=(moment(0.4), moment(0.8, hosts=(0, 2)))))
     cpu = {name: y for name, _, y in lines[3:6]}
-    assert cpu["host 1"] == [pytest.approx(0.1), None]
-    assert cpu["host 2"] == [pytest.approx(0.2)] * 2
+    assert cpu["host 1"] == [None, pytest.approx(0.1), None]
+    assert cpu["host 2"] == [None, *[pytest.approx(0.2)] * 2]
 
 
 def test_what_does_not_count_is_grey_and_events_are_marked() -> None:
