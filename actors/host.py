@@ -97,9 +97,9 @@ class Host:
             self._fail(error)
         self._drain()
 
-    def table(self) -> MeterTable:
-        """Return what was metered since `begin`."""
-        return self._meter.table()
+    def table(self, after_s: float = -math.inf) -> MeterTable:
+        """Return what was metered since `begin`, or later than `after_s` of the run."""
+        return self._meter.table(after_s)
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition on the node holds; return whether it did in time.

@@ -33,11 +33,16 @@ def write(results_dir: Path, out: Path | None = None) -> Path:
 
     Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
     """
+    path = out or results_dir / "report.html"
+    path.write_text(of(results_dir), encoding="utf-8")
+    return path
+
+
+def of(results_dir: Path) -> str:
+    """Return the report of a result folder as HTML; raises ResultsError."""
     runs = results.runs(results_dir)
     over_time = read_over_time(results_dir, runs)
-    path = out or results_dir / "report.html"
-    path.write_text(render(runs, results.counters(results_dir), over_time), encoding="utf-8")
-    return path
+    return render(runs, results.counters(results_dir), over_time)
 
 
 def read_over_time(results_dir: Path, runs: pd.DataFrame) -> OverTime:

@@ -11,8 +11,9 @@ from experiments.backends import Backends
 from experiments.console import Display, points_table
 from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
+from experiments.monitor import Monitor
 from experiments.results import ResultsWriter
-from experiments.runner import is_finished, is_sound, missing, run_all
+from experiments.runner import Observers, is_finished, is_sound, missing, run_all
 from experiments.spec import Suite, load_suite
 from experiments.sweep import Run, expand
 
@@ -78,8 +79,13 @@ def carry_out(
 ) -> None:
     """Carry out runs of a suite on the backends that they name, and show how they get on."""
     coming = [run.config for run in runs]
-    with Backends(coming, address) as backends, Display(console, suite, runs) as display:
-        run_all(suite, runs, backend=backends, results=results, observer=display)
+    with (
+        Monitor(results.folder, suite, runs) as monitor,
+        Backends(coming, address, monitor.tell) as backends,
+        Display(console, suite, runs) as display,
+    ):
+        both = Observers(display, monitor)
+        run_all(suite, runs, backend=backends, results=results, observer=both)
 
 
 def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:

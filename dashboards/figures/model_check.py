@@ -91,7 +91,6 @@ def _bars(rows: pd.DataFrame, bar: str) -> go.Bar:
             "visible": bar != "limit",
             "thickness": 1.2,
             "width": 4,
-            "color": theme.INK,
         },
         name=BARS[bar],
         showlegend=False,
@@ -121,7 +120,7 @@ def _numbers(rows: pd.DataFrame) -> go.Scatter:
 
 def _legend(bar: str) -> go.Bar:
     """Return the line of the legend of a kind of bar, in no protocol's colour."""
-    grey = {"limit": theme.PAPER, "sim": theme.GRID, "live": theme.MUTED}[bar]
+    grey = {"limit": theme.CLEAR, "sim": theme.SHADE, "live": theme.MUTED}[bar]
     marker = {"color": grey, "line": {"color": theme.MUTED, "width": 1.5}}
     return go.Bar(x=[None], y=[None], name=BARS[bar], marker=marker)
 

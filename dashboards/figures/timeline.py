@@ -141,8 +141,8 @@ def _marks(events: Sequence[Event], top: float) -> go.Scatter:
         mode="markers",
         cliponaxis=False,
         marker={
-            "color": [_colour(event) for event in events],
-            "symbol": "triangle-down",
+            "color": theme.MUTED,
+            "symbol": [f"triangle-down{'' if event.is_fault else '-open'}" for event in events],
             "size": 9,
         },
         hovertext=[theme.hover(event.text, {"Time": f"{event.time_s:.2f} s"}) for event in events],
@@ -156,8 +156,7 @@ def _shapes(event: Event, axes: str) -> Iterator[dict[str, Any]]:
     if event.mended_s > event.time_s:
         shade = {"fillcolor": theme.SHADE, "line": {"width": 0}, "layer": "below"}
         yield {**place, **shade, "type": "rect", "x1": event.mended_s}
-    dash = "solid" if event.is_fault else "dot"
-    line = {"color": _colour(event), "width": 1, "dash": dash}
+    line = {"color": theme.MUTED, "width": 1, "dash": "solid" if event.is_fault else "dot"}
     yield {**place, "type": "line", "x1": event.time_s, "line": line}
 
 
@@ -176,7 +175,7 @@ def _head(run: FaultyRun, events: Sequence[Event], axes: str) -> Iterator[dict[s
         yield {
             **above,
             "text": label.event.text,
-            "font": {"size": 11, "color": _colour(label.event)},
+            "font": {"size": 11},
             "xref": f"x{axes}",
             "x": label.event.time_s,
             "xanchor": "right" if label.is_left_of_mark else "left",
@@ -201,7 +200,3 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
                 taken.append((level, start, start + width))
                 break
     return placed
-
-
-def _colour(event: Event) -> str:
-    return theme.INK if event.is_fault else theme.MUTED

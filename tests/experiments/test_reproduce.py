@@ -32,7 +32,9 @@ class Stage:
         self.backends: list[FakeBackend] = []
         self.addresses: list[str | None] = []
 
-    def make_backend(self, _coming: Iterable[RunConfig], address: str | None) -> FakeBackend:
+    def make_backend(
+        self, _coming: Iterable[RunConfig], address: str | None, _tell: object
+    ) -> FakeBackend:
         self.addresses.append(address)
         self.backends.append(FakeBackend(self.behave))
         return self.backends[-1]
