@@ -164,6 +164,14 @@ def hatching(are_hatched: Iterable[bool]) -> dict[str, Any]:
     return {"shape": shapes, "fillmode": "overlay", "solidity": 0.25}
 
 
+def name_once(figure: go.Figure) -> None:
+    """Have the legend show each name once, however many traces have it."""
+    shown: set[str] = set()
+    for trace in figure.data:
+        trace.showlegend = trace.name not in shown
+        shown.add(trace.name)
+
+
 def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
     """Return the error bars of a measure of `experiments.summarise.summary`."""
     low, high = rows[f"{measure}_low"], rows[f"{measure}_high"]

@@ -55,7 +55,7 @@ def draw(points: pd.DataFrame, threshold: float) -> go.Figure:
         figure.add_vrect(*ends, row=1, col=column, **ground)
         figure.add_vline(0, line={"color": theme.MUTED, "width": 1}, row=1, col=column)
         figure.update_xaxes(title_text=_PANELS[measure], ticksuffix="%", row=1, col=column)
-    _show_each_verdict_once(figure)
+    theme.name_once(figure)
     names = [_name(each) for each in rows["point"]]
     figure.update_yaxes(
         tickvals=list(range(len(rows))),
@@ -96,13 +96,6 @@ def _dots(rows: pd.DataFrame, measure: str, verdict: str) -> go.Scatter:
         hovertext=[_hover_text(row, measure) for row in rows.to_dict("records")],
         hoverinfo="text",
     )
-
-
-def _show_each_verdict_once(figure: go.Figure) -> None:
-    shown: set[str] = set()
-    for trace in figure.data:
-        trace.showlegend = trace.name not in shown
-        shown.add(trace.name)
 
 
 def _name(point: str) -> str:

@@ -75,7 +75,7 @@ def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(theme.linear_axis(title, theme.PLAIN_TICKS), row=1, col=column)
         for most in _most(runs, rows, measure):
             _mark(figure, most, column)
-    _show_each_name_once(figure)
+    theme.name_once(figure)
     hosts = rows.drop_duplicates("place")
     figure.update_yaxes(
         autorange="reversed",
@@ -135,13 +135,6 @@ def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool
         hovertext=[_hover_text(row) for row in bars.to_dict("records")],
         hoverinfo="text",
     )
-
-
-def _show_each_name_once(figure: go.Figure) -> None:
-    shown: set[str] = set()
-    for trace in figure.data:
-        trace.showlegend = trace.name not in shown
-        shown.add(trace.name)
 
 
 def _host_label(row: dict[Hashable, Any]) -> str:

@@ -12,7 +12,7 @@ from dashboards import theme
 from dashboards.axes import between_labels
 from dashboards.bottleneck import capacities
 from dashboards.faults import Event, FaultyRun, happened
-from dashboards.figures.timeline import labels
+from dashboards.figures.timeline import labels, marks
 from experiments.spec import BIN_S
 from experiments.summarise import distribution, replies_by_bin, usage_by_host
 
@@ -371,21 +371,7 @@ def _ground(whole: dict[str, Any], start_s: float, stop_s: float, colour: str) -
 def _mark_events(figure: go.Figure, events: Sequence[Event], end_s: float) -> None:
     """Say above the first panel what happened, and in full where it is pointed at."""
     top = figure.layout.yaxis.range[1]
-    marks = go.Scatter(
-        x=[event.time_s for event in events],
-        y=[top] * len(events),
-        mode="markers",
-        cliponaxis=False,
-        marker={
-            "color": theme.MUTED,
-            "symbol": [f"triangle-down{'' if event.is_fault else '-open'}" for event in events],
-            "size": 9,
-        },
-        hovertext=[theme.hover(event.text, {"Time": f"{event.time_s:.2f} s"}) for event in events],
-        hoverinfo="text",
-        showlegend=False,
-    )
-    figure.add_trace(marks, row=1, col=1)
+    figure.add_trace(marks(events, top), row=1, col=1)
     for label in labels(events, end_s):
         figure.add_annotation(
             text=label.event.text,

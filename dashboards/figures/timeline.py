@@ -102,7 +102,7 @@ def _draw_bins(
     figure: go.Figure, row: int, protocol: str, bins: pd.DataFrame, events: Sequence[Event]
 ) -> None:
     top = 1.1 * max(1.0, bins["throughput_rps"].max())
-    replies = [_throughput(bins, protocol), _marks(events, top)]
+    replies = [_throughput(bins, protocol), marks(events, top)]
     figure.add_traces(replies, rows=row, cols=1)
     figure.add_traces([_latency(bins, protocol, each) for each in _DASHES], rows=row, cols=2)
     throughput = theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}
@@ -134,7 +134,8 @@ def _latency(bins: pd.DataFrame, protocol: str, percentile: str) -> go.Scatter:
     )
 
 
-def _marks(events: Sequence[Event], top: float) -> go.Scatter:
+def marks(events: Sequence[Event], top: float) -> go.Scatter:
+    """Return a mark for each event at the height `top`, told in full where it is pointed at."""
     return go.Scatter(
         x=[event.time_s for event in events],
         y=[top] * len(events),
@@ -147,6 +148,7 @@ def _marks(events: Sequence[Event], top: float) -> go.Scatter:
         },
         hovertext=[theme.hover(event.text, {"Time": f"{event.time_s:.2f} s"}) for event in events],
         hoverinfo="text",
+        showlegend=False,
     )
 
 

@@ -2,37 +2,13 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from experiments import progress
-from experiments.progress import (
-    PROGRESS_FILE,
-    CurrentRun,
-    Happening,
-    HostUsage,
-    Moment,
-    Progress,
-)
+from experiments.progress import PROGRESS_FILE, Happening, Progress
+from tests.experiments.going_on import RUN, moment
 
-MOMENT = Moment(
-    time_s=1.5,
-    throughput_rps=1000.0,
-    latency_ms_p50=1.0,
-    latency_ms_p99=None,
-    hosts=(HostUsage(0, 0.5, 12.0, 3.0),),
-)
-RUN = CurrentRun(
-    run_id="0123456789ab",
-    name="protocol=jpaxos",
-    protocol="jpaxos",
-    replicas=3,
-    is_live=True,
-    warmup_s=1.0,
-    duration_s=2.0,
-    load_s=3.5,
-    moments=(MOMENT,),
-    events=(Happening(2.0, "kill", "host-0", ""),),
-)
 PROGRESS = Progress(
     suite="demo",
     runs=4,
@@ -41,7 +17,9 @@ PROGRESS = Progress(
     began_at_s=100.0,
     told_at_s=110.0,
     remaining_s=30.0,
-    run=RUN,
+    run=msgspec.structs.replace(
+        RUN, moments=(moment(1.5),), events=(Happening(2.0, "kill", "host-0", ""),)
+    ),
 )
 
 

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from experiments import progress
-from experiments.progress import CurrentRun, Happening, HostUsage, Moment, Progress
+from experiments.progress import Happening, Progress
 from tests.dashboards.app.conftest import Site
+from tests.experiments.going_on import RUN, moment
 
 SUITE = """
 [base]
@@ -27,28 +28,7 @@ faults = "1 kill host leader"
 PATIENCE_S = 120.0
 
 
-def moment(time_s: float, throughput_rps: float = 1000.0) -> Moment:
-    hosts = tuple(HostUsage(host, 0.5, 20.0, 10.0) for host in range(3))
-    return Moment(
-        time_s=time_s,
-        throughput_rps=throughput_rps,
-        latency_ms_p50=1.5,
-        latency_ms_p99=7.5,
-        hosts=hosts,
-    )
-
-
-RUN = CurrentRun(
-    run_id="0123456789ab",
-    name="protocol=spaxos clients=1,000",
-    protocol="spaxos",
-    replicas=3,
-    is_live=True,
-    warmup_s=1.0,
-    duration_s=8.0,
-    load_s=9.5,
-    moments=(moment(0.5), moment(1.0)),
-)
+BEGUN = msgspec.structs.replace(RUN, moments=(moment(0.5), moment(1.0)))
 
 
 def told(**changes: object) -> Progress:
@@ -61,7 +41,7 @@ def told(**changes: object) -> Progress:
         began_at_s=now_s - 100,
         told_at_s=now_s + 3600,  # It has signs of life for as long as a test lasts.
         remaining_s=200.0,
-        run=RUN,
+        run=BEGUN,
     )
     return msgspec.structs.replace(given, **changes)
 
@@ -110,8 +90,8 @@ def test_a_sweep_that_begins_appears_grows_and_ends(live: Page, folder: Path) ->
     expect(live.get_by_text("1.00 k req/s")).to_be_visible()
     expect(live.locator(".scatterlayer .trace")).to_have_count(9)
     wait_until(live, "it.data?.every(line => line.x.length == 3)")
-    more = (*RUN.moments, moment(1.5, throughput_rps=2000.0))
-    progress.write(folder, told(run=msgspec.structs.replace(RUN, moments=more)))
+    more = (*BEGUN.moments, moment(1.5, throughput_rps=2000.0))
+    progress.write(folder, told(run=msgspec.structs.replace(BEGUN, moments=more)))
     expect(live.get_by_text("2.00 k req/s")).to_be_visible()
     wait_until(live, "it.data?.every(line => line.x.length == 4)")
     progress.remove(folder)
@@ -122,7 +102,7 @@ def test_a_sweep_that_begins_appears_grows_and_ends(live: Page, folder: Path) ->
 def test_the_next_run_begins_anew(live: Page, folder: Path) -> None:
     progress.write(folder, told())
     wait_until(live, "it.data?.length == 9")
-    other = msgspec.structs.replace(RUN, run_id="ba9876543210", protocol="jpaxos", moments=())
+    other = msgspec.structs.replace(BEGUN, run_id="ba9876543210", protocol="jpaxos", moments=())
     progress.write(folder, told(ended=2, run=other))
     expect(live.get_by_text("2 of 4 runs")).to_be_visible()
     wait_until(live, "it.data?.every(line => line.x.length == 1)")
@@ -132,13 +112,13 @@ def test_faults_are_told_and_marked_as_they_happen(live: Page, folder: Path) -> 
     progress.write(folder, told())
     expect(live.get_by_text("1.00 k req/s")).to_be_visible()
     events = (Happening(1.2, "kill", "host-0", ""),)
-    progress.write(folder, told(run=msgspec.structs.replace(RUN, events=events)))
+    progress.write(folder, told(run=msgspec.structs.replace(BEGUN, events=events)))
     expect(live.get_by_text("1.2 s kill host-0")).to_be_visible()
     wait_until(live, "it.layout.shapes.some(each => each.x0 == 1.2)")
 
 
 def test_of_a_sweep_in_virtual_time_its_progress_is_shown(live: Page, folder: Path) -> None:
-    simulated = msgspec.structs.replace(RUN, is_live=False, moments=())
+    simulated = msgspec.structs.replace(BEGUN, is_live=False, moments=())
     progress.write(folder, told(run=simulated))
     expect(live.get_by_text("its numbers come when it has ended")).to_be_visible()
     expect(live.locator(".js-plotly-plot")).to_be_hidden()

@@ -6,28 +6,8 @@ import msgspec
 import pytest
 
 from dashboards.figures import now
-from experiments.progress import CurrentRun, Happening, HostUsage, Moment
-
-RUN = CurrentRun(
-    run_id="0123456789ab",
-    name="protocol=spaxos",
-    protocol="spaxos",
-    replicas=3,
-    is_live=True,
-    warmup_s=1.0,
-    duration_s=5.0,
-    load_s=6.5,
-)
-
-
-def moment(time_s: float, hosts: tuple[int, ...] = (0, 1, 2)) -> Moment:
-    return Moment(
-        time_s=time_s,
-        throughput_rps=1000 * time_s,
-        latency_ms_p50=1.0,
-        latency_ms_p99=None,
-        hosts=tuple(HostUsage(host, 0.1 * host, 10.0 * host, 1.0) for host in hosts),
-    )
+from experiments.progress import CurrentRun, Happening
+from tests.experiments.going_on import RUN, moment
 
 
 def data(run: CurrentRun) -> list[tuple[str, list[Any], list[Any]]]:
