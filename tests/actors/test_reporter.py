@@ -72,6 +72,7 @@ def run(test: Callable[[Scene], Coroutine[None, None, None]]) -> None:
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporter_module, "PERIOD_S", 0.01)
+    monkeypatch.setattr(reporter_module, "PATIENCE_S", 0.01)
 
 
 def test_the_first_sample_is_the_zero_and_the_open_bin_waits() -> None:
@@ -123,13 +124,17 @@ def test_who_is_paused_is_not_asked() -> None:
     run(test)
 
 
-def test_who_does_not_answer_is_left_out_and_asked_again() -> None:
+def test_who_is_late_is_left_out_and_told_of_when_its_answer_comes() -> None:
     async def test(scene: Scene) -> None:
         scene.replica.answers["measurements"] = Ellipsis  # Until its future is set.
         assert (await scene.next()).actors.keys() == {FLEET}
-        assert len(scene.replica.called("measurements")) == 1
         await scene.next()
-        assert len(scene.replica.called("measurements")) == 2
+        assert len(scene.replica.called("measurements")) == 1
+        scene.replica.open["measurements"].set_result(samples((0.0, 0.0), (0.2, 1.0)))
+        news = await scene.next()
+        while REPLICA not in news.actors:
+            news = await scene.next()
+        assert news.actors[REPLICA].until_s == 0.2
 
     run(test)
 
