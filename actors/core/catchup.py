@@ -44,7 +44,7 @@ class Laggard:
         self._timer_set = False
         if self._log.undecided > self._reached:
             self._patience.renew()
-        elif self._log.undecided < self._goal and self._patience.look():
+        elif self._patience.look():
             self._ask(self._next_in_ring(leader))
         if self._log.undecided < max(self._known):
             self._wait(now)
