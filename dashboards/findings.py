@@ -97,7 +97,7 @@ def _limits(runs: pd.DataFrame) -> str:
     return f"hosts {_listed(kinds)}"
 
 
-_BACKENDS = {"live": "on Ray", "sim": "in virtual time"}
+_BACKENDS = {"live": "on Ray", "sim": "in virtual time", "null_actor": "as a null actor"}
 
 
 def _under_faults(runs: pd.DataFrame, events: pd.DataFrame) -> Finding:

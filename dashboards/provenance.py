@@ -15,7 +15,7 @@ from experiments.evaluation import Figure
 COMMANDS = "commands.txt"
 """The file of a reproduction that says what was asked for."""
 
-BACKENDS = {"sim": "virtual time", "live": "live, on Ray"}
+BACKENDS = {"sim": "virtual time", "live": "live, on Ray", "null_actor": "a null actor on Ray"}
 
 _ONE_SUITE = (
     "A single suite, from the folder of this report; its <code>suite.toml</code> is the suite as "

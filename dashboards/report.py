@@ -8,7 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import faults, record
-from dashboards.figures import hosts, latency_throughput, percentiles, throughput, timeline
+from dashboards.figures import (
+    hosts,
+    latency_throughput,
+    percentiles,
+    throughput,
+    timeline,
+    transport,
+)
 from dashboards.findings import findings
 from dashboards.page import drawing, page, paragraph, section, words
 from experiments import results, summarise
@@ -54,6 +61,7 @@ def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> s
         _header(runs),
         words(findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
+        *(_transport(_sound(runs), counters) if transport.compares(_sound(runs)) else []),
         *(_figures(points, _sound(runs), counters) if len(points) else []),
         section("All runs", record.run_table(runs)),
         section("Settings that all runs shared", record.constant_settings(runs)),
@@ -89,6 +97,13 @@ def _figures(points: pd.DataFrame, runs: pd.DataFrame, counters: pd.DataFrame) -
         (hosts, hosts.draw(runs, counters)),
     ]
     return [_figure(module.TITLE, module.WHAT_TO_SEE, figure) for module, figure in drawn]
+
+
+def _transport(runs: pd.DataFrame, counters: pd.DataFrame) -> list[str]:
+    costs = transport.costs(runs, counters)
+    said = "".join(map(paragraph, transport.told(costs)))
+    see = paragraph(transport.WHAT_TO_SEE, "see")
+    return [section(transport.TITLE, see + said + drawing(transport.draw(costs)))]
 
 
 def _timeline(runs: pd.DataFrame, over_time: OverTime) -> list[str]:

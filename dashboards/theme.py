@@ -36,6 +36,7 @@ _PROTOCOLS = {
     "jpaxos": ("JPaxos", "#0072B2"),
     "spaxos": ("S-Paxos", "#D55E00"),
     "multipaxos": ("MultiPaxos", "#009E73"),
+    "unreplicated": ("Unreplicated", "#7B8794"),
 }
 _SPARE_COLOURS = ("#CC79A7", "#E69F00", "#56B4E9")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")

@@ -187,7 +187,7 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     ] = None,
 ) -> None:
     """Try to break the protocols in the simulator, seed by seed."""
-    from actors.core.registry import PROTOCOLS
+    from actors.core.registry import REPLICATED
     from actors.sim.mix import Case
     from experiments import check as checking
 
@@ -195,7 +195,7 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     if mutants:
         _refuse(given - {"mutants", "address"}, "--mutants")
         raise typer.Exit(checking.hunt_mutants(address))
-    protocols, sizes = protocol or list(PROTOCOLS), replicas or [3]
+    protocols, sizes = protocol or REPLICATED, replicas or [3]
     checking.check_names(protocols, sizes, faults)
     if seed is None:
         if alone := sorted(given & {"trace", "without", "requests"}):
@@ -287,6 +287,74 @@ def bundle(
     from experiments import bundle as bundling
 
     typer.echo(f"bundle: {bundling.write(folder, out)}")
+
+
+testbed = typer.Typer(help="Several hosts on this machine, with network cards of their own.")
+app.add_typer(testbed, name="testbed")
+
+_Hosts = Annotated[int, typer.Option(help="Hosts with limits, beside the head.", min=1, max=100)]
+_Rate = Annotated[
+    float,
+    typer.Option(
+        "--rate-mbit-s",
+        help="What a host can send, and receive; 0 = no limit.",
+        min=0,
+        max=100_000,
+    ),
+]
+_Cores = Annotated[
+    float, typer.Option(help="Cores of a host, where there are quotas; 0 = no limit.", min=0)
+]
+
+
+@testbed.command("up")
+def bed_up(hosts: _Hosts = 3, rate: _Rate = 100.0, cores: _Cores = 1.0) -> None:
+    """Set a test bed up, with Ray on it, and say how to use it. Needs root."""
+    from experiments.testbed import commands
+    from experiments.testbed.bed import Shape
+    from experiments.testbed.network import Limits
+
+    commands.up(Shape(hosts, Limits(rate, cores)))
+
+
+@testbed.command("run", context_settings={"allow_interspersed_args": False})
+def bed_run(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run there.")],
+    on: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="On this one; on one of its own unless given."),
+    ] = None,
+    hosts: _Hosts = 3,
+    rate: _Rate = 100.0,
+    cores: _Cores = 1.0,
+) -> None:
+    """Run a command on a test bed, whose Ray is at `--address auto` there."""
+    from experiments.testbed import commands
+    from experiments.testbed.bed import Shape
+    from experiments.testbed.network import Limits
+
+    raise typer.Exit(commands.run(on, Shape(hosts, Limits(rate, cores)), command))
+
+
+@testbed.command("list")
+def bed_list() -> None:
+    """List the test beds that are up, or left over."""
+    from experiments.testbed import commands
+
+    commands.show()
+
+
+@testbed.command("down")
+def bed_down(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[N...]", help="Which; the only one unless given.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+) -> None:
+    """Take test beds down, and whatever is left of them."""
+    from experiments.testbed import commands
+
+    commands.down(numbers or [], everything)
 
 
 @app.command("list")

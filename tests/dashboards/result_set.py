@@ -250,6 +250,8 @@ def _counters(run: dict[str, Any], host: int, role: str) -> list[dict[str, Any]]
         "cpu_s": cpu_s,
         "rss_bytes": 200e6,
         "leads": float(role == "replica" and host == 0),
+        "network_messages_in.Accept": run["throughput_rps"] * BIN_S,
+        "network_messages_out.Propose": run["throughput_rps"] * BIN_S,
         "network_bytes_in": bytes_in,
         "network_bytes_out": bytes_in * (2.5 if host == 0 else 1.0),
         "local_bytes_in": 0.0,
