@@ -7,7 +7,6 @@ it, for the others' sake.
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from experiments import about
 from experiments.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -56,7 +56,7 @@ def _end(line: object, code: int = EXIT_USAGE) -> NoReturn:
 
 app = typer.Typer(
     cls=_Commands,
-    help=metadata.metadata("paxoscope")["Summary"],
+    help=about.summary(),
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"paxoscope {metadata.version('paxoscope')}")
+        typer.echo(f"{about.NAME} {about.version()}")
         raise typer.Exit
 
 
@@ -112,6 +112,80 @@ def run(
         suite, out=out, overrides=overrides or [], address=address, with_report=report
     )
     raise typer.Exit(code)
+
+
+_Job = Annotated[str, typer.Argument(metavar="ID", help="Name of a job that was submitted.")]
+_Head = Annotated[
+    str,
+    typer.Option(
+        metavar="http://HEAD:8265",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="Where the head of a Ray cluster answers jobs.",
+    ),
+]
+_Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Folder for the results here; results/<suite> unless given."
+    ),
+]
+
+
+@app.command()
+def submit(  # noqa: PLR0917 # Options of a command are named by their users.
+    suite: Annotated[str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")],
+    address: _Head,
+    out: _Home = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As for `paxoscope run`. Repeatable."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show its progress, and fetch the results at its end.")
+    ] = False,
+    dependencies: Annotated[
+        Literal["pinned", "cluster"],
+        typer.Option(
+            help="Install the versions that are installed here, where the cluster has others, or "
+            "use what it has."
+        ),
+    ] = "pinned",
+    kept_in: Annotated[
+        str,
+        typer.Option("--kept-in", metavar="DIR", help="Folder on the head for results of jobs."),
+    ] = "~/paxoscope",
+) -> None:
+    """Run a suite, or what is missing of it, as a job on a Ray cluster."""
+    from experiments import submit as submission
+
+    code = submission.submit(
+        suite,
+        overrides or [],
+        address=address,
+        out=out,
+        follows=follow,
+        dependencies=dependencies,
+        kept_in=kept_in,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def attach(job: _Job, address: _Head, out: _Home = None) -> None:
+    """Follow a job to its end, and fetch its results."""
+    from experiments import submit as submission
+    from experiments.jobs import Jobs
+
+    raise typer.Exit(submission.attach(job, Jobs(address), out))
+
+
+@app.command()
+def fetch(job: _Job, address: _Head, out: _Home = None) -> None:
+    """Fetch what a job has finished so far, whether it goes on, failed or was stopped."""
+    from experiments import submit as submission
+    from experiments.jobs import Jobs
+
+    submission.fetch(job, Jobs(address), out)
 
 
 @app.command()

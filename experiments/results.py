@@ -13,7 +13,9 @@ is either there with all its tables or not there. A run is finished if its row s
 """
 
 import fcntl
+import itertools
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -116,12 +118,12 @@ class ResultsError(InputError):
 
 def runs(folder: Path) -> pd.DataFrame:
     """Return the table of runs, one row each, at least one; raises ResultsError."""
-    if not os.path.isfile(_runs_path(folder)):
-        raise ResultsError(f"{folder}: no results here (no {_runs_path(folder).name})")
-    table: pd.DataFrame = _read(_runs_path(folder)).to_pandas()
+    if not os.path.isfile(runs_path(folder)):
+        raise ResultsError(f"{folder}: no results here (no {runs_path(folder).name})")
+    table: pd.DataFrame = _read(runs_path(folder)).to_pandas()
     wrong = next(_wrong_columns(table), None)
     if wrong:
-        raise ResultsError(f"{_runs_path(folder)}: {wrong}")
+        raise ResultsError(f"{runs_path(folder)}: {wrong}")
     if table.empty:
         raise ResultsError(f"{folder}: no results here yet")
     return table
@@ -139,6 +141,11 @@ def _wrong_columns(table: pd.DataFrame) -> Iterator[str]:
             yield f"not a table of runs: the column {key} must hold text"
         elif kind is float and not pd.api.types.is_numeric_dtype(table[key]):
             yield f"not a table of runs: the column {key} must hold numbers"
+
+
+def runs_path(folder: Path) -> Path:
+    """Return where the table of runs is."""
+    return folder / "runs.parquet"
 
 
 def timeline(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -245,10 +252,33 @@ class ResultsWriter:
                 table.insert(0, "run_id", run_id)
                 _replace(_table_path(self._folder, name, run_id), table)
             rows = self._rows | {run_id: row}
-            _replace(_runs_path(self._folder), pd.DataFrame(list(rows.values())))
+            _replace(runs_path(self._folder), pd.DataFrame(list(rows.values())))
         except OSError as error:
             raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
         self._rows = rows
+
+    def adopt(self, folder: Path) -> int:
+        """Take over the runs that another folder of this suite holds with all their tables.
+
+        They are moved, and take the place of earlier ones. Returns how many there are; raises
+        ResultsError.
+        """
+        if not runs_path(folder).is_file():
+            return 0
+        there = [{path.stem for path in (folder / name).glob("*.parquet")} for name in TABLES]
+        whole = set.intersection(*there)
+        rows = {key: row for key, row in self._read_rows(folder).items() if key in whole}
+        try:
+            for name, run_id in itertools.product(TABLES, rows):
+                fetched = _table_path(folder, name, run_id)
+                shutil.move(fetched, _table_path(self._folder, name, run_id))
+            os.sync()  # Once for all: no row may outlast a power cut that its tables do not.
+            adopted = self._rows | rows
+            _replace(runs_path(self._folder), pd.DataFrame(list(adopted.values())))
+        except OSError as error:
+            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+        self._rows = adopted
+        return len(rows)
 
     def _open(self) -> None:
         try:
@@ -259,21 +289,21 @@ class ResultsWriter:
         if any(self._folder.iterdir()) and not suite_path.is_file():
             reason = "holds other files and no results; choose a new folder"
             raise ResultsError(f"{self._folder}: {reason}")
-        if _runs_path(self._folder).is_file():
-            self._rows = self._read_rows()
+        if runs_path(self._folder).is_file():
+            self._rows = self._read_rows(self._folder)
         replace_file(suite_path, self._suite.to_toml().encode())
         for name in TABLES:
             (self._folder / name).mkdir(exist_ok=True)
 
-    def _read_rows(self) -> dict[str, Row]:
+    def _read_rows(self, folder: Path) -> dict[str, Row]:
         rows = [
             {str(key): value for key, value in row.items()}
-            for row in runs(self._folder).to_dict("records")
+            for row in runs(folder).to_dict("records")
         ]
         suites = {row["suite"] for row in rows} - {self._suite.name}
         if suites:
             reason = f"holds results of the suite {suites.pop()}, not of {self._suite.name}"
-            raise ResultsError(f"{self._folder}: {reason}; choose another folder")
+            raise ResultsError(f"{folder}: {reason}; choose another folder")
         return {row["run_id"]: row for row in rows}
 
     def _close(self) -> None:
@@ -301,10 +331,6 @@ def replace_file(path: Path, content: bytes) -> None:
         os.fsync(folder)  # The new name, too, must outlast a power cut.
     finally:
         os.close(folder)
-
-
-def _runs_path(folder: Path) -> Path:
-    return folder / "runs.parquet"
 
 
 def _table_path(folder: Path, name: str, run_id: str) -> Path:

@@ -46,6 +46,8 @@ OBJECT_STORE_BYTES = 100_000_000
 _ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",  # Nobody but the machine's root reaches these hosts.
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A local Ray that this process may have keeps to the loopback interface: these must not.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
     # Ray makes its workers give way to everything else on the machine: here they are measured.
     "RAY_worker_niceness": "0",
     # Ray warns of its own future defaults; nothing that a user could act upon.
@@ -58,6 +60,9 @@ class Shape(NamedTuple):
 
     hosts: int = 3
     limits: Limits = Limits(rate_mbit_s=100.0, cores=1.0)
+
+
+DEFAULT = Shape()
 
 
 class Bed:
@@ -83,7 +88,7 @@ class Bed:
     def set_up(self, shape: Shape) -> None:
         """Make the hosts, and start Ray on them; raises RunFailed, with a part of it there."""
         self.network.add_switch()
-        self.network.add_host(HEAD, f"{self._ip(HEAD)}/24", Limits())
+        self.network.add_host(HEAD, f"{self._ip(HEAD)}/24", network.UNLIMITED)
         hosts = [f"host-{number}" for number in range(shape.hosts)]
         for host in hosts:
             self.network.add_host(host, f"{self._ip(host)}/24", shape.limits)
@@ -154,12 +159,12 @@ class Bed:
         return f"198.18.{self.number}.{1 if host == HEAD else 2 + _index(host)}"
 
 
-def new() -> Bed:
-    """Return a test bed that is not there yet, and that nobody else will be given.
+def new(shape: Shape = DEFAULT) -> Bed:
+    """Return a test bed that is not there yet, to be of this shape: nobody else is given it.
 
     Raises InputError where there can be none.
     """
-    network.check_possible()
+    network.check_possible(shape.limits)
     for number in sorted({*range(1, NUMBER_MAX + 1)} - {bed.number for bed in existing()}):
         bed = Bed(number)
         try:
@@ -180,7 +185,7 @@ def existing() -> list[Bed]:
 @contextmanager
 def temporary(shape: Shape) -> Iterator[Bed]:
     """Have a test bed for a while."""
-    bed = new()
+    bed = new(shape)
     try:
         bed.set_up(shape)
         yield bed

@@ -18,7 +18,7 @@ def up(shape: Shape) -> None:
     """Set a test bed up and say how to use it; raises InputError or RunFailed."""
     with _terminable():
         began_s = time.monotonic()
-        bed = beds.new()
+        bed = beds.new(shape)
         try:
             bed.set_up(shape)
         except BaseException:

@@ -30,6 +30,9 @@ CGROUPS = Path("/sys/fs/cgroup/cpu")
 CPU_PERIOD_US = 10_000
 """In which a quota counts: who has used it up waits for less than this."""
 
+CORES_MIN = 0.1
+"""Of a host with a quota: Linux grants no less than 1 ms of such a period."""
+
 BURST_BYTES = 32 * 1024
 """What may leave a card at once: enough for a full rate with timers as they are."""
 
@@ -54,6 +57,9 @@ class Limits(NamedTuple):
     cores: float = 0.0
 
 
+UNLIMITED = Limits()
+
+
 class Traffic(NamedTuple):
     """What has gone through a card, in bytes, with headers from Ethernet's on."""
 
@@ -61,8 +67,10 @@ class Traffic(NamedTuple):
     received: int
 
 
-def check_possible() -> None:
-    """Raise InputError where this machine or this user cannot have such hosts."""
+def check_possible(limits: Limits = UNLIMITED) -> None:
+    """Raise InputError where this machine or this user cannot have hosts with such limits."""
+    if 0 < limits.cores < CORES_MIN:
+        raise InputError(f"cores = {limits.cores:g}: must be at least {CORES_MIN:g}, or 0")
     if os.geteuid() != 0:
         raise InputError("a test bed makes network namespaces, which needs root")
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
@@ -178,9 +186,11 @@ class Network:
         """Kill all processes of hosts, at once and without a warning, and wait for their end."""
         # Again, until there was none that could have started another.
         while running := set().union(*map(self.processes, hosts)):
-            for process in running:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            # None of them is to see another one end, and to tell of it.
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for process in running:
+                    with suppress(ProcessLookupError):
+                        os.kill(process, number)
             _wait_for_end(running)
 
     # --- Removing it ---

@@ -275,3 +275,47 @@ def test_a_column_of_another_type_is_told(
     _record(tmp_path, "a")
     table = results.runs(tmp_path).assign(**{key: value})
     assert _refusal(tmp_path, table) == f"not a table of runs: the column {key} must hold {right}"
+
+
+# --- Runs from another folder -------------------------------------------------------------------
+
+
+def test_runs_of_another_folder_are_taken_over_with_their_tables(tmp_path: Path) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(home, "a", "b")
+    _record(fetched, "b", "c")
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 2
+        assert list(writer.rows()) == ["a", "b", "c"]
+    assert list(results.runs(home)["run_id"]) == ["a", "b", "c"]
+    assert set(results.timeline(home)["run_id"]) == {"a", "b", "c"}
+
+
+def test_a_row_without_all_its_tables_is_not_taken_over(tmp_path: Path) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(fetched, "a", "b")
+    (fetched / "events" / "a.parquet").unlink()
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 1
+    assert list(results.runs(home)["run_id"]) == ["b"]
+
+
+def test_a_run_id_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    home, fetched, beside = tmp_path / "home", tmp_path / "fetched", tmp_path / "x.parquet"
+    _record(fetched, "a")
+    beside.write_bytes(b"not theirs")
+    rows = pd.DataFrame([_row("a"), _row("../../x")])
+    rows.to_parquet(results.runs_path(fetched))
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 1
+    assert beside.read_bytes() == b"not theirs"
+
+
+def test_runs_of_another_suite_are_not_taken_over(tmp_path: Path) -> None:
+    fetched = tmp_path / "fetched"
+    _record(fetched, "a")
+    with (
+        ResultsWriter(tmp_path / "home", Suite(name="other")) as writer,
+        pytest.raises(ResultsError, match="holds results of the suite s, not of other"),
+    ):
+        writer.adopt(fetched)

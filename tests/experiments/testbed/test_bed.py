@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ from tests.experiments.testbed import PATIENCE_S, all_processes, assert_no_bed_i
 
 pytestmark = [pytest.mark.testbed, pytest.mark.ray, pytest.mark.timeout(400)]
 
+CUT_S = 1.5
+"""How long a cable is out: long enough to lose much, and for TCP to notice nothing."""
+
 RATE_MBIT_S = Shape().limits.rate_mbit_s
 
 # Requests so big that the network is the limit, and not the CPU that all hosts share here.
@@ -29,44 +32,36 @@ batch_bytes_max = 131_072
 dissemination_batch_bytes_max = 131_072
 placement = "strict_spread"
 warmup_s = 1.0
-duration_s = {duration_s}
-{more}
+duration_s = 3.0
 [axes]
-protocol = {protocols}
+protocol = ["jpaxos", "spaxos"]
 """
 
 
 class Sweep:
-    """`paxoscope run` on a test bed."""
+    """`paxoscope run` on a test bed, with settings put over that suite."""
 
-    def __init__(self, bed: Bed, folder: Path, text: str, options: Sequence[str] = ()) -> None:
-        suite = folder / "suite.toml"
-        suite.write_text(text)
+    def __init__(self, bed: Bed, folder: Path, overrides: Sequence[str]) -> None:
+        suite = folder / "big.toml"
+        suite.write_text(BIG)
         self._out = folder / "out"
-        paxoscope = bed.command([sys.executable, "-m", "experiments"])
-        arguments = ("run", str(suite), "--address", "auto", "--out", str(self._out), "--no-report")
         self.command = Command(
-            *arguments, *options, program=paxoscope, environment=bed.environment()
+            *("run", str(suite), "--address", "auto", "--out", str(self._out), "--no-report"),
+            *(word for override in overrides for word in ("--set", override)),
+            program=bed.command([sys.executable, "-m", "experiments"]),
+            environment=bed.environment(),
         )
 
     def rows(self) -> pd.DataFrame:
-        """Wait for its end; return its runs by protocol."""
+        """Wait for its end; return its runs in their order, by protocol."""
         ended = self.command.ended()
         assert "Traceback" not in ended.out + ended.err
         return results.runs(self._out).set_index("protocol")
 
 
 @contextmanager
-def _sweep(
-    bed: Bed,
-    folder: Path,
-    *protocols: str,
-    duration_s: float = 3.0,
-    more: str = "",
-    options: Sequence[str] = (),
-) -> Iterator[Sweep]:
-    text = BIG.format(protocols=list(protocols), duration_s=duration_s, more=more)
-    sweep = Sweep(bed, folder, text, options)
+def _sweep(bed: Bed, folder: Path, *overrides: str) -> Iterator[Sweep]:
+    sweep = Sweep(bed, folder, overrides)
     try:
         yield sweep
     finally:
@@ -85,7 +80,7 @@ def _wait_for_load(bed: Bed, host: str) -> None:
 
 def test_spaxos_beats_jpaxos_where_the_network_is_the_limit(bed: Bed, tmp_path: Path) -> None:
     """JPaxos's leader sends every request twice; in S-Paxos everybody sends two thirds of them."""
-    with _sweep(bed, tmp_path, "jpaxos", "spaxos") as sweep:
+    with _sweep(bed, tmp_path) as sweep:
         rows = sweep.rows()
     assert set(rows["outcome"]) == set(rows["safety"]) == {"ok"}
     assert set(rows["profile"]) == {"none"}  # Nothing is modelled.
@@ -96,9 +91,9 @@ def test_spaxos_beats_jpaxos_where_the_network_is_the_limit(bed: Bed, tmp_path: 
 
 
 def test_labels_say_where_each_host_lives(bed: Bed, tmp_path: Path) -> None:
-    more = 'hosts_on = "node=host-1; node=host-2; node=host-0"'
     before = {host: bed.network.traffic(host).sent for host in bed.hosts}
-    with _sweep(bed, tmp_path, "jpaxos", duration_s=1.0, more=more) as sweep:
+    where = "hosts_on=node=host-1; node=host-2; node=host-0"
+    with _sweep(bed, tmp_path, "protocol=jpaxos", "duration_s=1.0", where) as sweep:
         assert set(sweep.rows()["outcome"]) == {"ok"}
     sent = {host: bed.network.traffic(host).sent - before[host] for host in bed.hosts}
     # The leader, replica 0, sends to the others, who have little to say.
@@ -108,26 +103,24 @@ def test_labels_say_where_each_host_lives(bed: Bed, tmp_path: Path) -> None:
 def test_a_node_that_is_lost_ends_its_run_and_the_sweep_says_what_is_missing(
     bed: Bed, tmp_path: Path
 ) -> None:
-    with _sweep(bed, tmp_path, "jpaxos", "spaxos", duration_s=100.0) as sweep:
+    with _sweep(bed, tmp_path, "duration_s=100.0") as sweep:
         _wait_for_load(bed, "host-1")
         bed.network.kill("host-1")
-        rows = sweep.rows()
-    outcomes = list(rows.sort_values("started_at")["outcome"])
-    assert "node was terminated unexpectedly" in outcomes[0]
-    assert outcomes[1] == "strict_spread needs 3 nodes with paxoscope!=fleet, the cluster has 2"
+        first, second = sweep.rows()["outcome"]
+    assert "node was terminated unexpectedly" in first
+    assert second == "strict_spread needs 3 nodes with paxoscope!=fleet, the cluster has 2"
 
 
 @pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
 def test_a_run_survives_a_cable_that_is_pulled_out_for_a_while(
     bed: Bed, tmp_path: Path, protocol: str
 ) -> None:
-    # Longer than a card's queue takes: who asks for a payload again while it is on its way fills
-    # the card with payloads that nobody lacks any more.
-    more = "fetch_delay_ms = 2000.0"
-    with _sweep(bed, tmp_path, protocol, duration_s=8.0, more=more) as sweep:
+    # Nobody is suspected, and there is room on the card for what was missed.
+    gentle = ("clients=20", "request_bytes=1024", "suspect_timeout_ms=20_000", "duration_s=8.0")
+    with _sweep(bed, tmp_path, f"protocol={protocol}", *gentle) as sweep:
         _wait_for_load(bed, "host-1")
         bed.network.unplug("host-1")
-        time.sleep(1.5)  # For as long as the cable is out.
+        time.sleep(CUT_S)
         bed.network.plug_in("host-1")
         rows = sweep.rows()
     assert (rows.loc[protocol, "outcome"], rows.loc[protocol, "safety"]) == ("ok", "ok")
@@ -164,17 +157,40 @@ def test_what_ray_says_is_told_where_it_does_not_start(
     possible: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(beds, "OBJECT_STORE_BYTES", 1)
-    with pytest.raises(RunFailed, match=r"^head: Ray does not start: .*object store"):
-        with beds.temporary(Shape(hosts=1)):
-            pass
+    told = pytest.raises(RunFailed, match=r"^head: Ray does not start: .*object store")
+    with told, beds.temporary(Shape(hosts=1)):
+        pass
 
 
-@pytest.mark.parametrize("end", [Command.press_ctrl_c, Command.terminate])
-@pytest.mark.parametrize("when", ["as it is set up", "in use"])
-def test_a_command_that_is_broken_off_leaves_no_test_bed(
-    possible: None, end: object, when: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("end", "code", "word"),
+    [(Command.press_ctrl_c, 130, "interrupted"), (Command.terminate, 143, "terminated")],
+)
+def test_a_test_bed_goes_with_the_command_that_made_it(
+    possible: None, end: Callable[[Command], None], code: int, word: str
 ) -> None:
-    raise AssertionError
+    """Here as Ray starts: halfway through."""
+    before = {bed.number for bed in beds.existing()}
+    command = Command("testbed", "run", "--hosts", "1", "sleep", "1000")
+    try:
+        bed = _wait_for_processes(before)
+        processes = all_processes(bed.network)
+        end(command)
+        ended = command.ended()
+    finally:
+        command.kill()
+    assert (ended.code, ended.err) == (code, f"paxoscope: {word}\n")
+    assert_no_bed_is_left(bed, processes)
+
+
+def _wait_for_processes(before: Collection[int]) -> Bed:
+    """Wait until something runs on a test bed that was not there before; return it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for bed in beds.existing():
+            if bed.number not in before and all_processes(bed.network):
+                return bed
+    raise AssertionError("no test bed is set up")
 
 
 def test_no_number_is_given_twice(possible: None) -> None:

@@ -207,3 +207,8 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda tool: None if tool == "tc" else f"/x/{tool}")
     with pytest.raises(InputError, match="needs tc: install iproute2"):
         network_module.check_possible()
+
+
+def test_cores_that_linux_cannot_grant_are_refused() -> None:
+    with pytest.raises(InputError, match=r"cores = 0.05: must be at least 0.1, or 0"):
+        network_module.check_possible(Limits(cores=0.05))
