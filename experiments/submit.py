@@ -22,8 +22,6 @@ from experiments.runner import missing
 from experiments.spec import load_suite
 from experiments.unpack import unpack
 
-KEPT_IN = "~/paxoscope"
-
 Dependencies = Literal["pinned", "cluster"]
 
 _SUITE, _FOLDER = "paxoscope_suite", "paxoscope_folder"
@@ -58,16 +56,11 @@ def submit(
     folder = f"{kept_in.rstrip('/')}/{job_id}"
     with tempfile.TemporaryDirectory(prefix=f"{about.NAME}-") as code:
         parcel.fill(Path(code), suite.to_toml(), runs_path(home))
-        environment, metadata = (
-            _environment(code, dependencies),
-            {_SUITE: suite.name, _FOLDER: folder},
-        )
-        jobs.start(job_id, _entrypoint(folder), environment, metadata)
+        metadata = {_SUITE: suite.name, _FOLDER: folder}
+        jobs.start(job_id, _entrypoint(folder), _runtime(code, dependencies), metadata)
     print(f"{suite.name}: {len(runs)} runs submitted as {job_id}")
-    if follows:
-        return attach(job_id, jobs, home)
     print(_how_to_go_on(jobs, job_id, home))
-    return 0
+    return attach(job_id, jobs, home) if follows else 0
 
 
 def attach(job_id: str, jobs: Jobs, out: Path | None) -> int:
@@ -122,7 +115,7 @@ def _home(suite: str) -> Path:
     return Path("results") / suite
 
 
-def _environment(code: str, dependencies: Dependencies) -> dict[str, Any]:
+def _runtime(code: str, dependencies: Dependencies) -> dict[str, Any]:
     """Return Ray's runtime environment of a job, with the code in the folder `code`."""
     installed = {"pip": parcel.pins()} if dependencies == "pinned" else {}
     return {"working_dir": code, **installed}

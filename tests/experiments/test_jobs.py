@@ -84,9 +84,9 @@ def test_a_cluster_with_tokens_gets_ours(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_cluster_that_wants_another_token_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "1" * 64)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     with (
-        dashboard(_answers("token"), token=f"Bearer {'0' * 64}") as address,
+        dashboard(_answers("token"), token=f"Bearer {'1' * 64}") as address,
         pytest.raises(JobsError, match="does not accept our token; set RAY_AUTH_TOKEN"),
     ):
         Jobs(address)
