@@ -170,7 +170,8 @@ def _silence(told: Progress) -> Sequence[Any]:
 
 
 def _how_far(told: Progress) -> Any:
-    words = [f"{told.ended} of {told.runs} runs", f"about {duration(told.remaining_s)} left"]
+    left = f"about {duration(told.remaining_s)}" if told.remaining_s >= 1 else "a moment"
+    words = [f"{told.ended} of {told.runs} runs", f"{left} left"]
     failed = f"{told.failed} failed"
     return dmc.Stack(
         [
