@@ -3,12 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check chromium bench clean
 
 demo: .venv/ready ## Sweep JPaxos and S-Paxos over the clients; print a table, write the report
 	$(BIN)/paxoscope run demo
 
-test: check ## All checks and all tests
+test: check chromium ## All checks and all tests
 	$(BIN)/pytest
 
 check: .venv/ready ## Style, types, import directions
@@ -16,6 +16,11 @@ check: .venv/ready ## Style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+chromium: ## For the tests in a browser: installed where it is missing and may be
+	@command -v chromium > /dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -q && apt-get install -yq chromium; } > /dev/null 2>&1 || \
+		echo "There is no chromium, and it cannot be installed here: the tests in a browser are skipped."
 
 bench: .venv/ready ## What the protocols reach on this machine
 	$(BIN)/paxoscope bench

@@ -36,9 +36,9 @@ class ClientFleet(Hosted):
         timeout_s = self._drain_timeout_s * self._config.dilation
         return await self._host.until(lambda: not self._clients.outstanding, timeout_s)
 
-    async def latencies(self) -> LatencyTable:
-        """Return latencies and completions in bins since `run`."""
-        return self._clients.record.table()
+    async def latencies(self, first: int = 0) -> LatencyTable:
+        """Return latencies and completions in bins since `run`, or from the bin `first` on."""
+        return self._clients.record.table(first)
 
     async def services(self) -> LatencyTable:
         """Return the same as latencies since requests were sent, where that differs."""

@@ -6,7 +6,7 @@ ends them should the driver die; a cluster that is left by an error or by Ctrl-C
 
 import asyncio
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Self
 
 import numpy as np
@@ -24,7 +24,9 @@ from actors.faults import Timeline
 from actors.injector import Injector
 from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
+from actors.news import News
 from actors.place import ANYWHERE, Placement
+from actors.reporter import Reporter
 from actors.stage import CALL_TIMEOUT_S, Stage
 
 SETTLE_TIMEOUT_S = 10.0
@@ -58,15 +60,19 @@ class Cluster:
         interrupts.run(self._crew.guard(self._stage.open()))
 
     def run(
-        self, load_s: float, faults: Timeline | None = None, window_start_s: float = 0.0
+        self,
+        load_s: float,
+        faults: Timeline | None = None,
+        window_start_s: float = 0.0,
+        tell: Callable[[News], None] | None = None,
     ) -> None:
         """Load the system for `load_s` seconds, until every request is answered.
 
         Meanwhile `faults` happen, whose times count from `window_start_s` seconds after the load
-        begins. Raises ClusterError if an actor ends that is not to, or requests stay unanswered, or
-        a replica that is up lags behind in the end.
+        begins, and `tell` hears what is measured. Raises ClusterError if an actor ends that is not
+        to, or requests stay unanswered, or a replica that is up lags behind in the end.
         """
-        interrupts.run(self._crew.guard(self._run(load_s, faults, window_start_s)))
+        interrupts.run(self._crew.guard(self._run(load_s, faults, window_start_s, tell)))
 
     def measurements(self) -> Measurements:
         """Collect what was measured, and the verdict on those who are up."""
@@ -78,13 +84,33 @@ class Cluster:
 
     # --- Running ---
 
-    async def _run(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
-        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
+    async def _run(
+        self,
+        load_s: float,
+        faults: Timeline | None,
+        window_start_s: float,
+        tell: Callable[[News], None] | None,
+    ) -> None:
+        if tell is None:
+            await self._loaded(load_s, faults, window_start_s)
+        else:
+            reporting = self._crew.beside(Reporter(self._crew, tell, self._events).run())
+            await self._loaded(load_s, faults, window_start_s)
+            reporting.cancel()
+        await self._settle()
+
+    async def _loaded(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
         if faults is None or faults.next_s == math.inf:
+            await self._begin()
             await self._load(load_s)
         else:
+            await self._stage.be_ready()  # First: the clocks of hosts and clients begin together.
+            await self._begin()
             await self._load_with_faults(load_s, faults, window_start_s)
-        await self._settle()
+
+    async def _begin(self) -> None:
+        """Have the hosts begin to measure."""
+        await self._crew.ask(self._crew.of("replica", "coordinator"), "begin", CALL_TIMEOUT_S)
 
     async def _load(self, load_s: float) -> None:
         run_s = load_s + drain_timeout_s(self._config)
@@ -97,16 +123,15 @@ class Cluster:
     async def _load_with_faults(
         self, load_s: float, faults: Timeline, window_start_s: float
     ) -> None:
-        await self._stage.be_ready()
         injector = Injector(
             self._stage,
             faults,
             self._config,
             window_start_s=window_start_s,
             before_kill=self._collect,
+            events=self._events,
         )
         await asyncio.gather(self._load(load_s), injector.run(load_s))
-        self._events = injector.events
 
     async def _settle(self) -> None:
         """Wait until every replica has executed what the first has, so that they compare."""

@@ -103,9 +103,9 @@ class Host:
         if not self.failed.done():
             self.failed.set_exception(error)
 
-    def table(self) -> MeterTable:
-        """Return what was metered since `begin`."""
-        return self._meter.table()
+    def table(self, after_s: float = -math.inf) -> MeterTable:
+        """Return what was metered since `begin`, or later than `after_s` of the run."""
+        return self._meter.table(after_s)
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition on the node holds; return whether it did in time.

@@ -6,6 +6,7 @@ Ray actors, tests use them as they are.
 
 import asyncio
 import gc
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -185,9 +186,9 @@ class Hosted:
         """End all cuts and delays."""
         self._links.heal()
 
-    async def measurements(self) -> MeterTable:
-        """Return what was metered since `begin`."""
-        return self._host.table()
+    async def measurements(self, after_s: float = -math.inf) -> MeterTable:
+        """Return what was metered since `begin`, or later than `after_s` of the run."""
+        return self._host.table(after_s)
 
     async def stop(self) -> None:
         """Stop the node and close all connections."""

@@ -38,7 +38,7 @@ LOAD_HAS_ENDED = "the load has ended"
 
 
 class Injector:
-    """Does to the actors on a stage what a timeline says, and keeps a record of it.
+    """Does to the actors on a stage what a timeline says, and adds what happens to `events`.
 
     The measured window begins `window_start_s` seconds after the load. `before_kill` is awaited
     before actors are killed that can still answer.
@@ -52,8 +52,9 @@ class Injector:
         *,
         window_start_s: float,
         before_kill: Callable[[Collection[Address]], Awaitable[None]],
+        events: list[EventRow],
     ) -> None:
-        self.events: list[EventRow] = []
+        self._events = events
         self._stage = stage
         self._crew = stage.crew
         self._timeline = timeline
@@ -111,7 +112,7 @@ class Injector:
         self._planned.set()
 
     def _note(self, event: str, target: object = "", detail: str = "") -> None:
-        self.events.append((self._now_s, event, str(target), detail))
+        self._events.append((self._now_s, event, str(target), detail))
 
     async def _end(self) -> None:
         """Undo what keeps those who are alive from being compared."""

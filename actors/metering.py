@@ -8,6 +8,7 @@ before, and where bins were skipped it holds the work of all of them.
 import math
 import os
 import time
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,9 @@ _STATM = Path("/proc/self/statm")
 
 _EARLY_BINS = 0.05
 """By how much of a bin a sample may come early: timers aim at its edge and may be 1 ms off."""
+
+_TIME = 1
+"""The column of a sample's time."""
 
 Row = NDArray[np.float64]
 
@@ -40,6 +44,13 @@ class MeterTable(NamedTuple):
     """`bin` and `time_s` of the sample, then gauges, then counts since the row before."""
     rows: NDArray[np.float64]
     """Shape (samples, columns); nan where a gauge was not given, 0 where a count was not."""
+
+    def column(self, name: str) -> NDArray[np.float64]:
+        """Return what the samples say under a name, shape (samples,); 0 where none has it."""
+        if name not in self.columns:
+            return np.zeros(len(self.rows))
+        column: NDArray[np.float64] = self.rows[:, self.columns.index(name)]
+        return column
 
 
 class Meter:
@@ -88,7 +99,7 @@ class Meter:
         """
         bin_number = math.floor(time_s / self._bin_s + _EARLY_BINS)
         if self._gauge_rows and self._gauge_rows[-1][0] >= bin_number:
-            assert self._gauge_rows[-1][1] <= time_s, (self._gauge_rows[-1][1], time_s)
+            assert self._gauge_rows[-1][_TIME] <= time_s, (self._gauge_rows[-1][_TIME], time_s)
             del self._gauge_rows[-1], self._total_rows[-1]
         now = {"bin": float(bin_number), "time_s": time_s, "rss_bytes": self._rss_bytes()}
         self._gauges = {**dict.fromkeys(self._gauges, math.nan), **now, **gauges}
@@ -97,10 +108,11 @@ class Meter:
         self._gauge_rows.append(_row(self._gauges))
         self._total_rows.append(_row(self._totals))
 
-    def table(self) -> MeterTable:
-        """Return every sample so far."""
-        gauges = _padded(self._gauge_rows, len(self._gauges), math.nan)
-        counts = np.diff(_padded(self._total_rows, len(self._totals), 0.0), axis=0)
+    def table(self, after_s: float = -math.inf) -> MeterTable:
+        """Return every sample that was taken later than `after_s`."""
+        first = bisect_right(self._gauge_rows, after_s, key=lambda row: float(row[_TIME]))
+        gauges = _padded(self._gauge_rows[first:], len(self._gauges), math.nan)
+        counts = np.diff(_padded(self._total_rows[first:], len(self._totals), 0.0), axis=0)
         assert (counts >= 0).all(), "a count shrank"
         columns = (*self._gauges, *self._totals)
         assert len(set(columns)) == len(columns), f"a gauge and a count share a name: {columns}"

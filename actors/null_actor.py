@@ -20,7 +20,6 @@ from actors.core.histogram import LatencyRecord, LatencyTable
 from actors.core.ids import Address
 from actors.core.verdict import OK
 from actors.crew import Crew
-from actors.faults import Timeline
 from actors.host import BIN_S
 from actors.measurements import Measurements
 from actors.metering import Meter, MeterTable
@@ -139,7 +138,7 @@ class NullCalls:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def run(self, load_s: float, _: Timeline | None = None, __: float = 0.0) -> None:
+    def run(self, load_s: float, *_: object) -> None:
         """Have the actor called for `load_s` seconds. Raises ClusterError if an actor ends."""
         interrupts.run(self._crew.guard(self._run(load_s)))
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from dashboards import faults, theme
-from dashboards.offered import KEPT_UP_SHARE, open_loop
+from dashboards.offered import open_loop
 from dashboards.series import Series, split
+from experiments.linter import KEPT_UP_SHARE
 
 _HITS_MAX = 3
 _BOUND_SHARE = 0.9

@@ -95,9 +95,8 @@ $body
 
 def page(title: str, body: str) -> str:
     """Return the page, with plotly.js inside; `title` and `body` are HTML."""
-    style = Template(_STYLE).substitute(
-        paper=theme.PAPER, ink=theme.INK, muted=theme.MUTED, grid=theme.GRID, font=theme.FONT
-    )
+    colours = theme.SCHEMES["light"]._asdict()
+    style = Template(_STYLE).substitute(colours, font=theme.FONT)
     return Template(_PAGE).substitute(title=title, style=style, body=body, plotly=get_plotlyjs())
 
 

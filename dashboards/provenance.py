@@ -10,10 +10,7 @@ import pandas as pd
 from dashboards import theme
 from dashboards.page import paragraph, table
 from experiments import summarise
-from experiments.evaluation import Figure
-
-COMMANDS = "commands.txt"
-"""The file of a reproduction that says what was asked for."""
+from experiments.evaluation import COMMANDS, Figure
 
 BACKENDS = {"sim": "virtual time", "live": "live, on Ray", "null_actor": "a null actor on Ray"}
 

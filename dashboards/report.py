@@ -40,11 +40,16 @@ def write(results_dir: Path, out: Path | None = None) -> Path:
 
     Raises ResultsError, a ValueError of one line, if there is nothing to report or to read.
     """
+    path = out or results_dir / "report.html"
+    path.write_text(of(results_dir), encoding="utf-8")
+    return path
+
+
+def of(results_dir: Path) -> str:
+    """Return the report of a result folder as HTML; raises ResultsError."""
     runs = results.runs(results_dir)
     over_time = read_over_time(results_dir, runs)
-    path = out or results_dir / "report.html"
-    path.write_text(render(runs, results.counters(results_dir), over_time), encoding="utf-8")
-    return path
+    return render(runs, results.counters(results_dir), over_time)
 
 
 def read_over_time(results_dir: Path, runs: pd.DataFrame) -> OverTime:
@@ -56,23 +61,19 @@ def read_over_time(results_dir: Path, runs: pd.DataFrame) -> OverTime:
 
 def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> str:
     """Return the report of these tables as HTML; `runs` has at least one row, of any outcome."""
-    points = summarise.summary(runs)
+    points, sound = summarise.summary(runs), runs[summarise.is_sound(runs)]
     parts = [
         _header(runs),
         words(findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
-        *(_transport(_sound(runs), counters) if transport.compares(_sound(runs)) else []),
-        *(_figures(points, _sound(runs), counters) if len(points) else []),
+        *(_transport(sound, counters) if transport.compares(sound) else []),
+        *(_figures(points, sound, counters) if len(points) else []),
         section("All runs", record.run_table(runs)),
         section("Settings that all runs shared", record.constant_settings(runs)),
         section("Environment", record.environment(runs)),
         section("Run it again", _REPRODUCTION),
     ]
     return page(_title(runs), "\n".join(parts))
-
-
-def _sound(runs: pd.DataFrame) -> pd.DataFrame:
-    return runs[(runs["outcome"] == "ok") & (runs["safety"] == "ok")]
 
 
 def _title(runs: pd.DataFrame) -> str:

@@ -41,12 +41,11 @@ from dashboards.figures import (
 from dashboards.page import drawing, page, paragraph, section, table, words
 from dashboards.report import OverTime, read_over_time
 from experiments import results, summarise
-from experiments.evaluation import FIGURES, Figure
+from experiments.evaluation import FIGURES, MESSAGES, SCORECARD, Figure
 from experiments.results import ResultsError
 
-SCORECARD = "scorecard.json"
-COUNTS = Path("messages") / "counts.parquet"
-REQUEST = Path("messages") / "request.parquet"
+COUNTS = Path(MESSAGES) / "counts.parquet"
+REQUEST = Path(MESSAGES) / "request.parquet"
 
 TITLE = "Paxoscope: the S-Paxos evaluation, reproduced"
 _SCORE = ("id", "claim", "paper", "ours", "verdict", "reason")
@@ -126,9 +125,18 @@ def write(folder: Path, figure_ids: Sequence[str]) -> Path:
     return path
 
 
+def drawable(folder: Path) -> list[Figure]:
+    """Return the figures of which a reproduction's folder has the results."""
+    return [each for each in FIGURES.values() if all(map(Path.exists, _sources(folder, each)))]
+
+
+def _sources(folder: Path, figure: Figure) -> list[Path]:
+    return [folder / each for each in figure.suites or (COUNTS, REQUEST)]
+
+
 def render(folder: Path, figures: Sequence[Figure]) -> str:
     """Return the report as HTML; raises ResultsError where the folder lacks something."""
-    scores = _read_scores(folder)
+    scores = read_scores(folder)
     suites = dict.fromkeys(suite for figure in figures for suite in figure.suites)
     sections = [
         ("scorecard", "Scorecard", _scorecard(scores)),
@@ -186,7 +194,8 @@ def _contents(sections: Iterable[tuple[str, str]]) -> str:
     return f'<nav><ol class="contents">{items}</ol></nav>'
 
 
-def _read_scores(folder: Path) -> list[dict[str, str]]:
+def read_scores(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of the scorecard of a reproduction, all texts; raises ResultsError."""
     path = folder / SCORECARD
     try:
         return [_checked(score) for score in json.loads(path.read_text(encoding="utf-8"))]
@@ -221,6 +230,15 @@ def _scorecard(scores: Iterable[Mapping[str, str]]) -> str:
 
 
 # --- Figures ------------------------------------------------------------------------------------
+
+
+def figures(folder: Path, figure: Figure) -> list[go.Figure]:
+    """Draw what belongs to a figure of the evaluation; nothing where no run of it counts.
+
+    `figure` is one that is drawn from suites. Raises ResultsError.
+    """
+    material = Material(folder, figure.suites)
+    return [] if material.points.empty else list(DRAWN[figure.figure_id].draw(material))
 
 
 def _figure(folder: Path, figure: Figure) -> str:

@@ -1,25 +1,50 @@
-"""How figures and the report look: one colour a protocol, one font, one way to write numbers."""
+"""How figures and the report look: one colour a protocol, one font, one way to write numbers.
+
+A figure is drawn in one of two schemes, light and dark, and all that they differ in is in its
+template. What figures colour themselves can be seen on either paper: see `colour`, `tint`, `MUTED`
+and `SHADE`.
+"""
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 Number = float | int
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-INK = "#1f2933"
-MUTED = "#52606d"
-GRID = "#e4e7eb"
-PAPER = "#ffffff"
-SHADE = "#e9edf2"
+
+
+class Scheme(NamedTuple):
+    """The colours of everything that is no one's own."""
+
+    paper: str
+    ink: str
+    muted: str
+    """Of axes and of small print."""
+    grid: str
+
+
+SCHEMES = {
+    "light": Scheme(paper="#ffffff", ink="#1f2933", muted="#52606d", grid="#e4e7eb"),
+    "dark": Scheme(paper="#1a1b1e", ink="#dee2e6", muted="#a6adb5", grid="#343a42"),
+}
+
+MUTED = "#74808d"
+"""Lines and marks that belong to no protocol, on either paper."""
+
+SHADE = "rgba(116, 128, 141, 0.16)"
+"""Ground that stands out a little from either paper."""
+
+CLEAR = "rgba(0, 0, 0, 0)"
 
 TITLE_PIXELS = 24
 """Room that a figure leaves for its title."""
@@ -31,14 +56,18 @@ SI_TICKS = "~s"
 PLAIN_TICKS = ",~g"
 """For what may be below 1 and whose unit has a prefix already: never 500m cores or 5k ms."""
 
-# Okabe and Ito's palette: told apart also by readers with colour vision deficiencies.
+# Okabe and Ito's palette: told apart also by readers with colour vision deficiencies. Its yellow
+# and its light blue are too faint for white paper: the last two of the spare colours stand in.
 _PROTOCOLS = {
     "jpaxos": ("JPaxos", "#0072B2"),
     "spaxos": ("S-Paxos", "#D55E00"),
     "multipaxos": ("MultiPaxos", "#009E73"),
     "unreplicated": ("Unreplicated", "#7B8794"),
 }
-_SPARE_COLOURS = ("#CC79A7", "#E69F00", "#56B4E9")
+_SPARE_COLOURS = ("#CC79A7", "#A6761D", "#8A6FC9")
+COLOURS = (*(shade for _, shade in _PROTOCOLS.values()), *_SPARE_COLOURS)
+"""All that a protocol may have."""
+
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SPAN_OF_CLOSE_TICKS = 2000
@@ -58,10 +87,11 @@ def colour(protocol: str) -> str:
 
 
 def tint(protocol: str, strength: float) -> str:
-    """Return the colour of a protocol mixed with the paper's; at strength 1 it is pure."""
-    channels = (int(colour(protocol)[start : start + 2], 16) for start in (1, 3, 5))
-    mixed = (round(255 + (channel - 255) * strength) for channel in channels)
-    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+    """Return the colour of a protocol, let through by so much; at strength 1 it is pure."""
+    if strength == 1:
+        return colour(protocol)
+    red, green, blue = (int(colour(protocol)[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {strength:g})"
 
 
 def symbol(rank: int) -> str:
@@ -92,13 +122,13 @@ def si(value: Number, unit: str = "") -> str:
 
 def figure(title: str, **layout: Any) -> go.Figure:
     """Return an empty figure in this theme."""
-    return go.Figure(layout={"template": TEMPLATE, "title": {"text": title}, **layout})
+    return go.Figure(layout={"template": TEMPLATES["light"], "title": {"text": title}, **layout})
 
 
 def panels(title: str, **grid: Any) -> go.Figure:
     """Return an empty figure of several panels; `grid` as `plotly.subplots.make_subplots` takes."""
     drawing = make_subplots(**grid)
-    drawing.layout.template = TEMPLATE
+    drawing.layout.template = TEMPLATES["light"]
     return drawing.update_layout(title={"text": title})
 
 
@@ -129,6 +159,20 @@ def marker(protocol: str, rank: int) -> dict[str, Any]:
     return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
 
 
+def hatching(are_hatched: Iterable[bool]) -> dict[str, Any]:
+    """Return the pattern of bars, one each: hatched, or plain."""
+    shapes = ["/" if is_hatched else "" for is_hatched in are_hatched]
+    return {"shape": shapes, "fillmode": "overlay", "solidity": 0.25}
+
+
+def name_once(figure: go.Figure) -> None:
+    """Have the legend show each name once, however many traces have it."""
+    shown: set[str] = set()
+    for trace in figure.data:
+        trace.showlegend = trace.name not in shown
+        shown.add(trace.name)
+
+
 def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
     """Return the error bars of a measure of `experiments.summarise.summary`."""
     low, high = rows[f"{measure}_low"], rows[f"{measure}_high"]
@@ -144,41 +188,57 @@ def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
 
 
 def hover(title: str, facts: Mapping[str, str]) -> str:
-    """Return the text of a hover label: a title and one line a fact."""
-    lines = (f"<br>{name}: {value}" for name, value in facts.items())
+    """Return the text of a hover label: a title, as HTML, and one line a fact, of plain text."""
+    lines = (f"<br>{name}: {escape(value, quote=False)}" for name, value in facts.items())
     return f"<b>{title}</b>{''.join(lines)}"
 
 
-_AXIS = {
-    "automargin": True,
-    "gridcolor": GRID,
-    "linecolor": MUTED,
-    "showline": True,
-    "tickcolor": MUTED,
-    "ticks": "outside",
-    "title": {"standoff": 12},
-    "zeroline": False,
-}
+def _axis(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "automargin": True,
+        "gridcolor": scheme.grid,
+        "linecolor": scheme.muted,
+        "showline": True,
+        "tickcolor": scheme.muted,
+        "ticks": "outside",
+        "title": {"standoff": 12},
+        "zeroline": False,
+    }
 
-TEMPLATE = go.layout.Template(
-    layout={
-        "colorway": [shade for _, shade in _PROTOCOLS.values()] + list(_SPARE_COLOURS),
-        "font": {"family": FONT, "size": 13, "color": INK},
+
+def _template(scheme: Scheme) -> go.layout.Template:
+    layout = {
+        "colorway": COLOURS,
+        "font": {"family": FONT, "size": 13, "color": scheme.ink},
         "height": 460,
         "hoverlabel": {
             "align": "left",
-            "bgcolor": PAPER,
-            "font": {"family": FONT, "color": INK},
+            "bgcolor": scheme.paper,
+            "bordercolor": scheme.muted,
+            "font": {"family": FONT, "color": scheme.ink},
         },
         "hovermode": "closest",
         # Right of the plot: there Plotly makes room for a legend of any length.
         "legend": {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top", "tracegroupgap": 4},
         "margin": {"l": 72, "r": 24, "t": 32 + TITLE_PIXELS, "b": 64},
-        "paper_bgcolor": PAPER,
-        "plot_bgcolor": PAPER,
+        "paper_bgcolor": scheme.paper,
+        "plot_bgcolor": CLEAR,
         "showlegend": True,
+        "sliderdefaults": {"tickcolor": scheme.muted},
         "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
-        "xaxis": _AXIS,
-        "yaxis": _AXIS,
+        "xaxis": _axis(scheme),
+        "yaxis": _axis(scheme),
     }
-)
+    # Plotly's own choices for these are made for white paper.
+    data = {
+        "bar": [{"error_y": {"color": scheme.ink}}],
+        "heatmap": [{"textfont": {"color": scheme.ink}}],
+        "scatter": [{"marker": {"line": {"color": scheme.paper}}}],
+    }
+    return go.layout.Template(layout=layout, data=data)
+
+
+TEMPLATES = {name: _template(scheme) for name, scheme in SCHEMES.items()}
+"""By scheme; Plotly knows them as `paxoscope-light` and `paxoscope-dark`."""
+
+plotly.io.templates.update({f"paxoscope-{name}": each for name, each in TEMPLATES.items()})

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from experiments import results
 from experiments.errors import InputError
-from experiments.reproduce import COMMANDS, KIND, MESSAGES, SCORECARD
+from experiments.evaluation import COMMANDS, KIND, MESSAGES, SCORECARD
 
 MANIFEST = "MANIFEST.sha256"
 REPORT = "report.html"

@@ -13,6 +13,9 @@ import pandas as pd
 
 from experiments import messages
 
+CLAIMED_TO_GROW_UP_TO = 11
+"""Replicas."""
+
 Verdict = Literal["reproduced", "trend", "not reproduced"]
 
 Points = Mapping[str, pd.DataFrame]
@@ -180,10 +183,6 @@ def _ratio_over_split(points: Points) -> tuple[float, float]:
     return float(ratios.min()), float(ratios.max())
 
 
-CLAIMED_TO_GROW_UP_TO = 11
-"""Replicas."""
-
-
 def _spaxos_grows(points: Points) -> Finding:
     by_n = _by(points, "srds12_replicas", "spaxos", "replicas")
     rates = [rate for n, rate in by_n.items() if n <= CLAIMED_TO_GROW_UP_TO]
@@ -238,17 +237,12 @@ def _network(points: Points) -> Finding:  # noqa: ARG001 - counted, not measured
 
 
 def _formulas(points: Points) -> Finding:  # noqa: ARG001 - counted, not measured.
-    rows = [
-        messages.count(protocol, accept_to, n)
-        for protocol in ("multipaxos", "spaxos")
-        for accept_to in ("all", "leader")
-        for n in (3, 5, 7, 9)
-    ]
+    sizes = ", ".join(map(str, messages.REPLICAS))
+    rows = [messages.count(*case, n) for case in messages.FORMULAS for n in messages.REPLICAS]
     exact = sum(row.messages == row.formula for row in rows)
     verdict = _graded(reproduced=exact == len(rows), trend=False)
-    return Finding(
-        f"{exact} of {len(rows)} counts", verdict, "n = 3, 5, 7, 9, both settings of accept_to"
-    )
+    reason = f"n = {sizes}, both settings of accept_to"
+    return Finding(f"{exact} of {len(rows)} counts", verdict, reason)
 
 
 def _littles_law(points: Points) -> Finding:
@@ -310,10 +304,7 @@ def _live_reaches_limit(points: Points) -> Finding:
 
 def _reaches_limit(points: Points, backend: str) -> Finding:
     """Judge by the worst point of both systems."""
-    rows = pd.concat(
-        _of(points, "ethernet_100mbit", protocol, backend=backend)
-        for protocol in ("jpaxos", "spaxos")
-    )
+    rows = _of_both(points, backend)
     shares = {
         f"{row['protocol']} with n = {row['replicas']}": row["throughput_rps"] / row["limit_rps"]
         for row in rows.to_dict("records")
@@ -328,13 +319,17 @@ def _apart(points: Points) -> float:
     """Return by how much the two backends differ at most, as a share of virtual time's rate."""
     keys = ["protocol", "replicas"]
     live, simulated = (
-        pd.concat(
-            _of(points, "ethernet_100mbit", protocol, backend=backend)
-            for protocol in ("jpaxos", "spaxos")
-        ).set_index(keys)["throughput_rps"]
-        for backend in ("live", "sim")
+        _of_both(points, backend).set_index(keys)["throughput_rps"] for backend in ("live", "sim")
     )
     return float((live / simulated - 1).abs().max())
+
+
+def _of_both(points: Points, backend: str) -> pd.DataFrame:
+    """Return the points of both systems at 100 Mbit/s; raises _NotMeasuredError."""
+    return pd.concat(
+        _of(points, "ethernet_100mbit", protocol, backend=backend)
+        for protocol in ("jpaxos", "spaxos")
+    )
 
 
 CLAIMS = (

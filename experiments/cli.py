@@ -1,8 +1,8 @@
-"""The command line: run a suite, reproduce an evaluation, list what there is, write a report.
+"""The command line: run a suite, reproduce an evaluation, compare results, write a report.
 
-Exit codes: 0 where all is well, 1 where a run failed or was found unsafe, 2 where what was asked
-for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is imported by
-it, for the others' sake.
+Exit codes: 0 where all is well, 1 where a run failed, was found unsafe or has become worse, 2 where
+what was asked for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is
+imported by it, for the others' sake.
 """
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
@@ -363,6 +363,24 @@ def bundle(
     typer.echo(f"bundle: {bundling.write(folder, out)}")
 
 
+@app.command()
+def dashboard(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Folder with result folders.")
+    ] = Path("results"),
+    host: Annotated[str, typer.Option(help="Address to serve at; others can reach 0.0.0.0.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port to serve at.", min=0, max=65535)] = 8050,
+) -> None:
+    """Explore results in a browser."""
+    from dashboards.app import server
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    server.serve(folder, host, port)
+
+
 testbed = typer.Typer(help="Several hosts on this machine, with network cards of their own.")
 app.add_typer(testbed, name="testbed")
 
@@ -447,3 +465,20 @@ def write_report(
     from experiments import commands
 
     commands.write_report(folder)
+
+
+@app.command()
+def compare(
+    folder_a: Annotated[Path, typer.Argument(metavar="A", help="Folder with results, before.")],
+    folder_b: Annotated[Path, typer.Argument(metavar="B", help="Folder with results, after.")],
+    threshold: Annotated[
+        float,
+        typer.Option(
+            metavar="PERCENT", help="By how much throughput may fall, and the 99th percentile rise."
+        ),
+    ] = 5.0,
+) -> None:
+    """Compare two folders with results; exit with 1 where B is worse than A."""
+    from experiments import differences
+
+    raise typer.Exit(differences.run(folder_a, folder_b, threshold))

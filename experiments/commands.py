@@ -11,8 +11,9 @@ from experiments.backends import Backends
 from experiments.console import Display, points_table
 from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
+from experiments.monitor import Monitor
 from experiments.results import ResultsWriter
-from experiments.runner import is_finished, is_sound, missing, run_all
+from experiments.runner import Observers, is_finished, is_sound, missing, run_all
 from experiments.spec import Suite, load_suite
 from experiments.sweep import Run, expand
 
@@ -66,19 +67,25 @@ def _run_missing(
         console.print(f"{suite.name}: every run is there already")
         return
     console.print(f"{suite.name}: {len(runs)} runs, about {duration(expected_s(runs))}")
-    _run(suite, runs, results, address, console)
+    carry_out(suite, runs, results, address, console)
 
 
-def _run(
+def carry_out(
     suite: Suite,
     runs: Sequence[Run],
     results: ResultsWriter,
     address: str | None,
     console: Console,
 ) -> None:
+    """Carry out runs of a suite on the backends that they name, and show how they get on."""
     coming = [run.config for run in runs]
-    with Backends(coming, address) as backends, Display(console, suite, runs) as display:
-        run_all(suite, runs, backend=backends, results=results, observer=display)
+    with (
+        Monitor(results.folder, suite, runs) as monitor,
+        Backends(coming, address, monitor.tell) as backends,
+        Display(console, suite, runs) as display,
+    ):
+        both = Observers(display, monitor)
+        run_all(suite, runs, backend=backends, results=results, observer=both)
 
 
 def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:

@@ -23,9 +23,8 @@ from experiments.estimate import Countdown, duration
 from experiments.results import Row
 from experiments.runner import OK, is_sound
 from experiments.spec import Suite
-from experiments.sweep import Run, repeats
+from experiments.sweep import POINT, Run, name_of, repeats, shown
 
-_POINT = ("protocol", "replicas", "clients")
 _MEASURES = {
     "req/s": "throughput_rps",
     "p50 ms": "latency_ms_p50",
@@ -65,14 +64,14 @@ class Display:
 
     def started(self, run: Run) -> None:
         """Show which run is under way."""
-        self._progress.update(self._task, description=_name(self._suite, run))
+        self._progress.update(self._task, description=name_of(self._suite, run))
 
     def finished(self, run: Run, row: Row) -> None:
         """Print a line on the run that ended."""
         self._ended += 1
         self._countdown.finished(run, row["wall_s"])
         self._progress.advance(self._task)
-        line = f"[{self._ended}/{self._runs}] {_name(self._suite, run)}: {_result(row)}"
+        line = f"[{self._ended}/{self._runs}] {name_of(self._suite, run)}: {_result(row)}"
         self._progress.console.print(
             Text(line, style="" if is_sound(row) else "bold red"), soft_wrap=True
         )
@@ -91,7 +90,7 @@ class _Remaining(ProgressColumn):
 
 def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
     """Make the table of a suite's points: medians over the sound runs in `rows`, by run_id."""
-    swept = [key for key in suite.swept if key not in _POINT]
+    swept = [key for key in suite.swept if key not in POINT]
     table = Table(
         title=Text(suite.name), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -101,7 +100,7 @@ def points_table(suite: Suite, rows: Mapping[str, Row]) -> Table:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("runs")
     for point in suite.points():
-        settings = [_number(getattr(point, key)) for key in (*_POINT, *swept)]
+        settings = [shown(getattr(point, key)) for key in (*POINT, *swept)]
         ran = [rows.get(run.run_id) for run in repeats(suite, point)]
         sound = [row for row in ran if row is not None and is_sound(row)]
         medians = [_median(sound, measure) for measure in measures.values()]
@@ -139,18 +138,6 @@ def _result(row: Row) -> str:
     cpu = _three_digits(row["cpu_us_per_request"])
     throughput = f"{row['throughput_rps']:,.0f} req/s"
     return f"{throughput}, p50 {p50} ms, p99 {p99} ms, CPU {cpu} µs/req, safe"
-
-
-def _name(suite: Suite, run: Run) -> str:
-    settings = [f"{key}={_number(getattr(run.config, key))}" for key in suite.swept or _POINT]
-    repeat = [f"repeat {run.repeat + 1} of {suite.repeats}"] if suite.repeats > 1 else []
-    return " ".join([*settings, *repeat])
-
-
-def _number(value: object) -> str:
-    if isinstance(value, int | float):
-        return f"{value:,}"
-    return " ".join(str(value).split()) or "none"
 
 
 def _three_digits(value: float) -> str:

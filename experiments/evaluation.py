@@ -6,6 +6,12 @@ figure is drawn from the results of suites; several may share one.
 
 from typing import NamedTuple
 
+SCORECARD = "scorecard.json"
+COMMANDS = "commands.txt"
+KIND = "kind.json"
+MESSAGES = "messages"
+"""What a reproduction holds beside the folders of its suites: see `dashboards.reproduction`."""
+
 
 class Part(NamedTuple):
     """A suite of the evaluation, and what is put over it where there is little time."""

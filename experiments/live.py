@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from actors.errors import ClusterError
 from actors.faults import Timeline, parse
 from actors.hosted import in_one_line
 from actors.labels import Selector, parse_for_hosts
+from actors.news import News
 from actors.null_actor import NullCalls
 from actors.place import Placement
 from experiments import summarise
@@ -44,10 +45,16 @@ _NOT_RAY = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class LiveBackend:
-    """Carries out runs on Ray: at `address`, or on a local Ray of its own."""
+    """Carries out runs on Ray: at `address`, or on a local Ray of its own.
 
-    def __init__(self, address: str | None = None) -> None:
+    `tell` hears what is measured while a run goes on.
+    """
+
+    def __init__(
+        self, address: str | None = None, tell: Callable[[News], None] | None = None
+    ) -> None:
         self._address = address
+        self._tell = tell
 
     def __enter__(self) -> Self:
         try:
@@ -68,7 +75,7 @@ class LiveBackend:
         """Start a cluster, load it, collect, stop it; raises RunFailed."""
         try:
             with _actors(config) as cluster:
-                cluster.run(config.load_s, _faults(config), config.warmup_s)
+                cluster.run(config.load_s, _faults(config), config.warmup_s, self._tell)
                 return _judged(config, measured(cluster.measurements()))
         except ClusterError as error:
             raise RunFailed(str(error)) from error

@@ -16,24 +16,27 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import messages, results, summarise
-from experiments.backends import Backends
 from experiments.claims import CLAIMS, Points, Score, scorecard
-from experiments.console import Display
+from experiments.commands import carry_out
 from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
-from experiments.evaluation import FIGURES, Figure, Part, suites_of
+from experiments.evaluation import (
+    COMMANDS,
+    FIGURES,
+    KIND,
+    MESSAGES,
+    SCORECARD,
+    Figure,
+    Part,
+    suites_of,
+)
 from experiments.results import ResultsWriter, replace_file
-from experiments.runner import is_sound, missing, run_all
+from experiments.runner import is_sound, missing
 from experiments.spec import Suite, load_suite
 from experiments.sweep import Run, expand
 
-SCORECARD = "scorecard.json"
-COMMANDS = "commands.txt"
-KIND = "kind.json"
 REASONS_FIT = 120
 """Columns of a terminal that has room for the reasons, too."""
-MESSAGES = "messages"
-"""What a reproduction holds beside the folders of its suites: see `dashboards.reproduction`."""
 
 
 class Planned(NamedTuple):
@@ -147,17 +150,16 @@ def _run(plan: Planned, address: str | None, console: Console) -> None:
     if not plan.missing:
         return
     console.print(f"[bold]{plan.suite.name}[/]: {plan.suite.description}")
-    coming = [run.config for run in plan.missing]
     with ResultsWriter(plan.folder, plan.suite) as kept:
         try:
-            with (
-                Backends(coming, address) as backends,
-                Display(console, plan.suite, plan.missing) as display,
-            ):
-                run_all(plan.suite, plan.missing, backend=backends, results=kept, observer=display)
+            carry_out(plan.suite, plan.missing, kept, address, console)
         except KeyboardInterrupt as end:
-            again = shlex.join(["paxoscope", *sys.argv[1:]])
-            raise type(end)(f"what has finished is kept; go on with: {again}") from end
+            raise type(end)(f"what has finished is kept; go on with: {_command()}") from end
+
+
+def _command() -> str:
+    """Return the command that is being carried out."""
+    return shlex.join(["paxoscope", *sys.argv[1:]])
 
 
 def _is_sound(plan: Planned) -> bool:
@@ -175,7 +177,7 @@ def _write_all(folder: Path, scores: Sequence[Score], figure_ids: Sequence[str])
     path = folder / COMMANDS
     try:
         before = path.read_text(errors="replace").splitlines() if path.is_file() else []
-        commands = dict.fromkeys([*before, shlex.join(["paxoscope", *sys.argv[1:]])])
+        commands = dict.fromkeys([*before, _command()])
         replace_file(folder / SCORECARD, f"{json.dumps(rows, indent=1)}\n".encode())
         replace_file(folder / COMMANDS, "".join(f"{each}\n" for each in commands).encode())
         if "messages" in figure_ids:

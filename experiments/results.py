@@ -8,6 +8,8 @@
     counters/<run_id>.parquet    what each actor counted: a row each actor and bin
     events/<run_id>.parquet      the faults that took effect, and what they led to: a row each
 
+While a sweep goes on there is a progress.json, too: see `experiments.progress`.
+
 A run's row is written last and at once (to another file, which then takes the name), so that a run
 is either there with all its tables or not there. A run is finished if its row says "ok".
 """
@@ -213,19 +215,19 @@ class ResultsWriter:
     """
 
     def __init__(self, folder: Path, suite: Suite) -> None:
-        self._folder = folder
+        self.folder = folder
         self._suite = suite
         self._lock = -1
         self._rows: dict[str, Row] = {}
 
     def __enter__(self) -> Self:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self._folder, os.O_RDONLY)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.folder, os.O_RDONLY)
             self._open()
         except OSError as error:
             self._close()
-            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+            raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
         except ResultsError:
             self._close()
             raise
@@ -250,11 +252,11 @@ class ResultsWriter:
                 assert list(table.columns[: len(columns)]) == list(columns), table.columns
                 table = table.astype(columns).copy()  # In one piece: pandas warns of many.
                 table.insert(0, "run_id", run_id)
-                _replace(_table_path(self._folder, name, run_id), table)
+                _replace(_table_path(self.folder, name, run_id), table)
             rows = self._rows | {run_id: row}
-            _replace(runs_path(self._folder), pd.DataFrame(list(rows.values())))
+            _replace(runs_path(self.folder), pd.DataFrame(list(rows.values())))
         except OSError as error:
-            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+            raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
         self._rows = rows
 
     def adopt(self, folder: Path) -> int:
@@ -271,12 +273,12 @@ class ResultsWriter:
         try:
             for name, run_id in itertools.product(TABLES, rows):
                 fetched = _table_path(folder, name, run_id)
-                shutil.move(fetched, _table_path(self._folder, name, run_id))
+                shutil.move(fetched, _table_path(self.folder, name, run_id))
             os.sync()  # Once for all: no row may outlast a power cut that its tables do not.
             adopted = self._rows | rows
-            _replace(runs_path(self._folder), pd.DataFrame(list(adopted.values())))
+            _replace(runs_path(self.folder), pd.DataFrame(list(adopted.values())))
         except OSError as error:
-            raise ResultsError(f"{self._folder}: cannot be written: {error.strerror}") from error
+            raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
         self._rows = adopted
         return len(rows)
 
@@ -284,16 +286,16 @@ class ResultsWriter:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ResultsError(f"{self._folder}: another sweep is writing here") from error
-        suite_path = self._folder / "suite.toml"
-        if any(self._folder.iterdir()) and not suite_path.is_file():
+            raise ResultsError(f"{self.folder}: another sweep is writing here") from error
+        suite_path = self.folder / "suite.toml"
+        if any(self.folder.iterdir()) and not suite_path.is_file():
             reason = "holds other files and no results; choose a new folder"
-            raise ResultsError(f"{self._folder}: {reason}")
-        if runs_path(self._folder).is_file():
-            self._rows = self._read_rows(self._folder)
+            raise ResultsError(f"{self.folder}: {reason}")
+        if runs_path(self.folder).is_file():
+            self._rows = self._read_rows(self.folder)
         replace_file(suite_path, self._suite.to_toml().encode())
         for name in TABLES:
-            (self._folder / name).mkdir(exist_ok=True)
+            (self.folder / name).mkdir(exist_ok=True)
 
     def _read_rows(self, folder: Path) -> dict[str, Row]:
         rows = [

@@ -87,6 +87,23 @@ class Observer(Protocol):
         """Hear that `run` ended, and with which row."""
 
 
+class Observers:
+    """Several observers, told one after the other."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def started(self, run: Run) -> None:
+        """Tell that `run` begins."""
+        for observer in self._observers:
+            observer.started(run)
+
+    def finished(self, run: Run, row: Row) -> None:
+        """Tell that `run` ended, and with which row."""
+        for observer in self._observers:
+            observer.finished(run, row)
+
+
 def is_finished(row: Row | None) -> bool:
     """Say whether a run with this row need not run again."""
     return row is not None and row["outcome"] == OK

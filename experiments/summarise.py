@@ -45,6 +45,8 @@ _BINS_PER_S = round(1 / BIN_S)
 _COUNTED = ("leads", "cpu_s", "modelled_cpu_s", "network_bytes_out", "network_bytes_in")
 
 _T_975 = {
+    1: 12.706,
+    1.5: 6.017,
     2: 4.303,
     3: 3.182,
     4: 2.776,
@@ -207,6 +209,24 @@ def _percentiles(rows: pd.DataFrame) -> dict[str, float]:
     return {column: 1000 * histogram.percentile_s(counts, q) for column, q in PERCENTILES.items()}
 
 
+def distribution(latency: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a bucket that is not empty: latency_ms, count, and `share` up to it.
+
+    The share is in (0, 1]. `latency` is a table of histograms, of any bins and fleets.
+    """
+    buckets = latency["bucket"].to_numpy(np.int64)
+    counts = histogram.merge(buckets, latency["count"].to_numpy(np.int64))
+    held = np.flatnonzero(counts)
+    found = counts[held]
+    return pd.DataFrame(
+        {
+            "latency_ms": 1000 * histogram.bucket_value_s(held),
+            "count": found,
+            "share": np.cumsum(found) / max(1, found.sum()),
+        }
+    )
+
+
 def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
     """Return what each host of one run used in the window: host, leads (bool) and `USAGE`.
 
@@ -328,11 +348,12 @@ def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[floa
     if len(values) < 3:
         return float(values.min()), float(values.max())
     mean = float(values.mean())
-    half = _t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return max(0.0, mean - half), mean + half
 
 
-def _t_975(freedom: int) -> float:
+def t_975(freedom: float) -> float:
+    """Return the 97.5% quantile of Student's t with at least 1 degree of freedom."""
     reciprocals = [1 / each for each in reversed(_T_975)]
     return float(np.interp(1 / freedom, reciprocals, list(reversed(_T_975.values()))))
 

@@ -13,6 +13,10 @@ ADDED_LATER = ("transport", "hosts_on", "fleets_on")
 """Settings that runs once had not: where they stand at their default, names stay what they were."""
 
 
+POINT = ("protocol", "replicas", "clients")
+"""What a point is called by where its suite sweeps nothing."""
+
+
 class Run(NamedTuple):
     """One run of a suite: a point of the sweep and which repeat of it, from 0."""
 
@@ -55,6 +59,20 @@ def _identity(config: RunConfig) -> dict[str, object]:
         if settings[key] == getattr(defaults, key):
             del settings[key]
     return settings
+
+
+def name_of(suite: Suite, run: Run) -> str:
+    """Return what tells a run from the others of its suite, for people."""
+    settings = [f"{key}={shown(getattr(run.config, key))}" for key in suite.swept or POINT]
+    repeat = [f"repeat {run.repeat + 1} of {suite.repeats}"] if suite.repeats > 1 else []
+    return " ".join([*settings, *repeat])
+
+
+def shown(value: object) -> str:
+    """Return the value of a setting, for people."""
+    if isinstance(value, int | float):
+        return f"{value:,}"
+    return " ".join(str(value).split()) or "none"
 
 
 def _digest(identity: list[object]) -> str:

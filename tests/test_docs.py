@@ -1,6 +1,7 @@
 """The documents say what the code does: settings, columns, limits, commands, examples, links."""
 
 import asyncio
+import inspect
 import re
 import tomllib
 import types
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import typer
 
@@ -29,20 +31,27 @@ from actors.replica import Replica
 from actors.services.registry import ServiceKind
 from actors.sim.system import System
 from actors.sim.trace import Event
+from dashboards import figures
+from dashboards.app import server
 from experiments.claims import CLAIMS
+from experiments.compare import VERDICTS
 from experiments.evaluation import FIGURES
 from experiments.limits import limit
+from experiments.linter import RULES
 from experiments.results import (
     COUNTERS_COLUMNS,
     FIRST_COLUMNS,
     LATENCY_COLUMNS,
     TABLES,
+    ResultsWriter,
     Row,
 )
 from experiments.runner import run_all
+from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import Run, expand
 from tests.actors.transport.called import Called
+from tests.dashboards.silent import Silent
 from tests.experiments.fake import FakeBackend
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +60,10 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 README = (ROOT / "README.md").read_text()
 PROTOCOLS_PAGE = (ROOT / "docs" / "protocols.md").read_text()
 TABLES_PAGE = (ROOT / "docs" / "tables.md").read_text()
+COMPARE_PAGE = (ROOT / "docs" / "compare.md").read_text()
 ARCHITECTURE_PAGE = (ROOT / "docs" / "architecture.md").read_text()
+DASHBOARD_PAGE = (ROOT / "docs" / "dashboard.md").read_text()
+NOTEBOOK_PAGE = (ROOT / "docs" / "notebook.md").read_text()
 REPRODUCTION_PAGE = (ROOT / "docs" / "reproduction.md").read_text()
 
 
@@ -241,6 +253,70 @@ def test_every_figure_of_the_evaluation_stands_beside_its_suites() -> None:
 def test_every_claim_is_listed() -> None:
     listed = [row[0] for row in rows(section(PROTOCOLS_PAGE, "What is claimed"))]
     assert listed == [claim.claim_id for claim in CLAIMS]
+
+
+# --- Comparing results --------------------------------------------------------------------------
+
+
+def test_every_verdict_on_a_point_is_explained() -> None:
+    assert names(section(COMPARE_PAGE, "paxoscope compare")) == list(VERDICTS)
+
+
+def test_every_rule_of_the_linter_is_listed_with_its_severity() -> None:
+    listed = {row[0].strip("`"): row[1] for row in rows(section(COMPARE_PAGE, "The linter"))}
+    assert listed == {name: rule.severity for name, rule in RULES.items()}
+
+
+# --- The dashboard ------------------------------------------------------------------------------
+
+
+def test_every_page_of_the_dashboard_is_listed() -> None:
+    listed = {row[1].strip("`"): row[0] for row in rows(section(DASHBOARD_PAGE, "Pages"))}
+    assert listed == {path: page.title for path, page in server.PAGES.items()}
+
+
+def test_every_figure_is_listed_with_what_it_takes() -> None:
+    listed = {
+        name: [argument.strip("`") for argument in row[2].split(", ")]
+        for row in rows(section(NOTEBOOK_PAGE, "Figures"))
+        for name in re.findall(r"`([^`]+)`", row[0])
+    }
+    required = {
+        name: [
+            each.name
+            for each in inspect.signature(getattr(figures, name).draw).parameters.values()
+            if each.default is each.empty
+        ]
+        for name in figures.NAMES
+    }
+    assert listed == required
+
+
+def test_the_examples_for_notebooks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one notebook, over results of a suite in virtual time."""
+    _run_demo(tmp_path / "results" / "demo")
+    monkeypatch.chdir(tmp_path)
+    shown: list[go.Figure] = []
+    monkeypatch.setattr(go.Figure, "show", lambda figure, *_: shown.append(figure))
+    notebook = types.ModuleType("notebook")
+    for cell in blocks(NOTEBOOK_PAGE, "python"):
+        exec(cell, notebook.__dict__)  # noqa: S102 - our own text.
+    names = notebook.__dict__
+    assert shown == [names["figure"]]
+    assert set(names["best"].index) == {"jpaxos", "spaxos"}
+    assert len(names["by_bin"]) == 3
+    assert names["history"].data
+    assert names["loads"].data
+    assert len(names["table"]) == len(names["points"])
+
+
+def _run_demo(folder: Path) -> None:
+    base = {"backend": "sim", "clients": 10, "duration_s": 0.3, "network_delay_ms": 1}
+    suite = Suite(name="demo", base=base, axes={"protocol": ["jpaxos", "spaxos"]})
+    runs = expand(suite)
+    coming = [run.config for run in runs]
+    with ResultsWriter(folder, suite) as kept, SimulatedBackend(coming) as backend:
+        run_all(suite, runs, backend=backend, results=kept, observer=Silent())
 
 
 # --- Tables -------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.arrivals import ClosedLoop, OpenLoop, Pace
+from actors.core.arrivals import ClosedLoop, Floats, OpenLoop, Pace
 from actors.core.columns import U32, Columns, U32s
 from actors.core.config import LoadConfig
 from actors.core.effects import Effect, Outbox
@@ -29,8 +29,6 @@ from actors.core.ids import Address, Role
 from actors.core.messages import Message, Redirect, Replies, Requests
 from actors.core.service import Workload
 from actors.core.tables import LastRows, all_true, places
-
-Floats = NDArray[np.float64]
 
 RETRY = "retry"
 ARRIVAL = "arrival"
@@ -89,7 +87,8 @@ class Clients:
         self._is_open_loop = config.arrival_rate_rps > 0
         self._may_send = False  # Whether somebody may be due.
         self._arrival_at = float("inf")
-        self._answered: tuple[Floats, Floats] | None = None  # Since when these were wanted, sent.
+        self._responses_s: Floats | None = None  # Of those answered, until latencies are noted.
+        self._services_s: Floats | None = None  # The same, where clients are open-loop.
         self._last_rows = LastRows(config.clients)
         self._completed = 0
         self._running = False
@@ -151,7 +150,9 @@ class Clients:
         if self._turned_away:
             self._turn_to(self._leader)
         self._completed += len(rows)
-        self._answered = self._now - self._since[found], self._now - self._sent_at[found]
+        self._responses_s = self._now - self._since[found]
+        if self._is_open_loop:
+            self._services_s = self._now - self._sent_at[found]
         if self._running:
             self._pace.freed(rows)
             self._may_send = True
@@ -219,9 +220,8 @@ class Clients:
             self._take_replies()
         if self._may_send and self._running:
             self._send_due()
-        if self._answered is not None and not self._out:
-            self._note_latencies(self._answered)
-            self._answered = None
+        if self._responses_s is not None and not self._out:
+            self._note_latencies(self._responses_s)
         return self._out.drain()
 
     def _send_due(self) -> None:
@@ -246,11 +246,12 @@ class Clients:
             for frame in requests.frames(self._rows_per_frame):
                 self._out.send(Address(self._talk_to, host), Requests(frame))
 
-    def _note_latencies(self, answered: tuple[Floats, Floats]) -> None:
-        response_s, service_s = answered
-        self.record.record(response_s, self._now - self._started_at)
-        if self._is_open_loop:
-            self.service_record.record(service_s, self._now - self._started_at)
+    def _note_latencies(self, responses_s: Floats) -> None:
+        time_s = self._now - self._started_at
+        self.record.record(responses_s, time_s)
+        if self._services_s is not None:
+            self.service_record.record(self._services_s, time_s)
+        self._responses_s = self._services_s = None
 
     def _by_host(self, rows: U32s) -> Iterator[tuple[int, U32s]]:
         hosts = self._hosts_asked[places(rows)]

@@ -5,6 +5,7 @@ one before. A bucket stands for its geometric middle, which is within 0.91% of a
 the bucket. Latencies outside of the range count in the first and the last bucket.
 """
 
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
@@ -57,10 +58,10 @@ def percentile_s(counts: Counts, q: float) -> float:
 
 
 class LatencyTable(NamedTuple):
-    """What a `LatencyRecord` holds: sparse buckets, and the totals of each bin from 0 on."""
+    """What a `LatencyRecord` holds from some bin on: sparse buckets, and the totals of each bin."""
 
     bins: NDArray[np.int32]
-    """Bin of each sparse row, ascending; shape (rows,)."""
+    """Bin of each sparse row, counted from 0, ascending; shape (rows,)."""
     buckets: NDArray[np.int32]
     """Bucket of each sparse row, ascending within a bin; shape (rows,)."""
     counts: Counts
@@ -96,14 +97,19 @@ class LatencyRecord:
         self._counts += np.bincount(buckets_of(latencies_s), minlength=BUCKETS)
         self._latency_sum_s += float(latencies_s.sum())
 
-    def table(self) -> LatencyTable:
-        """Return everything recorded so far, the bin that is still open included."""
-        bins = [*self._finished, self._sparse()]
-        completed = np.zeros(bins[-1].number + 1, np.int64)
-        latency_sum_s = np.zeros(bins[-1].number + 1)
+    def table(self, first: int = 0) -> LatencyTable:
+        """Return what was recorded in the bins from `first` on, the one still open included.
+
+        `first` is not later than that one.
+        """
+        assert first <= self._open_number, (first, self._open_number)
+        begin = bisect_left(self._finished, first, key=lambda each: each.number)
+        bins = [*self._finished[begin:], self._sparse()]
+        completed = np.zeros(bins[-1].number + 1 - first, np.int64)
+        latency_sum_s = np.zeros(len(completed))
         for each in bins:
-            completed[each.number] = each.counts.sum()
-            latency_sum_s[each.number] = each.latency_sum_s
+            completed[each.number - first] = each.counts.sum()
+            latency_sum_s[each.number - first] = each.latency_sum_s
         rows = [len(each.buckets) for each in bins]
         return LatencyTable(
             bins=np.repeat(np.array([each.number for each in bins], np.int32), rows),

@@ -193,8 +193,6 @@ class _Run:
 _CRASH_MODELS: dict[str, CrashModel] = {
     "epoch": "epoch",
     "full": "full",
-    "plots-epoch": "epoch",
-    "plots-full": "full",
 }
 
 
@@ -205,7 +203,7 @@ def _config(case: Case, mix: str, rng: random.Random) -> LoadConfig:
         seed=case.seed,
         protocol=case.protocol,
         replicas=case.replicas,
-        crash_model=_CRASH_MODELS.get(mix, "crash_stop"),
+        crash_model=_CRASH_MODELS.get(mix.removeprefix("plots-"), "crash_stop"),
         accept_to=rng.choice(("all", "leader")),
         service=rng.choice(("kv", "kv", "null")),
         kv_keys=3,

@@ -109,7 +109,6 @@ class Drawing:
         self._hosts = range(system.config.replicas)
         self._majority = system.config.majority
         self._down_max = system.config.replicas - self._majority
-        self._may_return = system.config.crash_model != "crash_stop"
         self._any_may_crash = system.config.crash_model == "full"
         self.faults = list(self._draw(mix))
         """`mix`: one of `mix.MIXES`, but not "all"."""
@@ -346,7 +345,7 @@ class Drawing:
         host, other, *_ = self._shuffled()
         at_s = self._rng.uniform(0.0, FAULTS_S / 4)
         away_s = self._rng.uniform(0.02, 0.08)
-        if self._may_return and self._rng.random() < 0.5:
+        if self._system.may_return(host) and self._rng.random() < 0.5:
             yield self._crash(host, at_s)._replace(follows=False)
             yield from self._comeback(host, away_s)
         else:
@@ -491,7 +490,7 @@ class Drawing:
 
     def _comeback(self, host: ReplicaId, after_s: float) -> Iterator[Fault]:
         """Bring a host back where hosts may come back."""
-        if self._may_return:
+        if self._system.may_return(host):
             act = partial(self._bring_back, host)
             yield Fault(after_s, f"restart host {host}", act, follows=True)
 

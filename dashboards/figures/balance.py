@@ -79,14 +79,7 @@ def _bars(rows: pd.DataFrame, name: str, measure: str) -> go.Bar:
         textangle=0,
         textfont={"size": 11},
         cliponaxis=False,
-        marker={
-            "color": theme.colour(protocol),
-            "pattern": {
-                "shape": ["/" if leads else "" for leads in rows["leads"]],
-                "fillmode": "overlay",
-                "solidity": 0.25,
-            },
-        },
+        marker={"color": theme.colour(protocol), "pattern": theme.hatching(rows["leads"])},
         hovertext=[_hover_text(row) for row in rows.to_dict("records")],
         hoverinfo="text",
     )

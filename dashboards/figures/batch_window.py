@@ -11,7 +11,7 @@ from dashboards.series import hover_text
 
 TITLE = "Throughput by batch size and window"
 WHAT_TO_SEE = (
-    "In each cell is the throughput in requests/s; the darker, the more, and white is none. To the "
+    "In each cell is the throughput in requests/s; the stronger its colour, the more. To the "
     "right more batches are under way at once, to the top each may be larger. Each protocol has "
     "its own scale."
 )
@@ -78,12 +78,11 @@ def _cells(protocol: str, rows: pd.DataFrame, right: float) -> go.Heatmap:
         zmax=throughput.max(axis=None),
         text=throughput.map(theme.si),
         texttemplate="%{text}",
-        textfont={"color": theme.INK},
         hovertext=table["hover"],
         hoverinfo="text",
         xgap=2,
         ygap=2,
-        colorscale=[[0, theme.PAPER], [1, theme.tint(protocol, _DARKEST)]],
+        colorscale=[[0, theme.tint(protocol, 0)], [1, theme.tint(protocol, _DARKEST)]],
         colorbar={
             "x": right,
             "thickness": 12,

@@ -100,5 +100,4 @@ def _end(row: "pd.Series[Any]") -> dict[str, Any]:
         **place,
         "text": f"<b>{share}</b>" if row["share"] == SHIPPED_SHARE else share,
         "showarrow": False,
-        "font": {"color": theme.MUTED},
     }

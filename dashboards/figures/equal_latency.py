@@ -94,14 +94,7 @@ def _bars(rows: pd.DataFrame, protocol: str) -> go.Bar:
         text=[_text(row) for row in rows.to_dict("records")],
         textposition="outside",
         cliponaxis=False,
-        marker={
-            "color": theme.colour(protocol),
-            "pattern": {
-                "shape": ["/" if is_least else "" for is_least in rows["is_least"]],
-                "fillmode": "overlay",
-                "solidity": 0.25,
-            },
-        },
+        marker={"color": theme.colour(protocol), "pattern": theme.hatching(rows["is_least"])},
         hovertext=[_hover_text(row) for row in rows.to_dict("records")],
         hoverinfo="text",
     )

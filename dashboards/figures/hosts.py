@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
+from dashboards.bottleneck import capacities
 from dashboards.series import Series, split
 from experiments.summarise import usage
 
@@ -21,6 +22,9 @@ PANELS = {
     "network_mbit_s_in": "Network in (Mbit/s)",
     "network_mbit_s_out": "Network out (Mbit/s)",
 }
+NEAR_SHARE = 0.4
+"""The share of what a host has from which on that is shown, too."""
+
 _TINTS = {"replica": 1.0, "coordinator": 0.5}
 _GAP_BETWEEN_CURVES = 0.7
 _BAR_PIXELS = 30
@@ -69,7 +73,9 @@ def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
         for bars in _bars(rows, measure):
             figure.add_trace(bars, row=1, col=column)
         figure.update_xaxes(theme.linear_axis(title, theme.PLAIN_TICKS), row=1, col=column)
-    _show_each_name_once(figure)
+        for most in _most(runs, rows, measure):
+            _mark(figure, most, column)
+    theme.name_once(figure)
     hosts = rows.drop_duplicates("place")
     figure.update_yaxes(
         autorange="reversed",
@@ -80,6 +86,28 @@ def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
     )
     height = _FRAME_PIXELS + _BAR_PIXELS * (float(rows["place"].max()) + 1)
     return figure.update_layout(barmode="stack", height=height)
+
+
+def _most(runs: pd.DataFrame, rows: pd.DataFrame, measure: str) -> list[float]:
+    """Return how much each host has, where that is the same in all runs and a host comes near."""
+    most = {capacities(run)[measure] for run in runs.to_dict("records")}
+    busiest_host = rows.groupby("place")[measure].sum().max()
+    return [each for each in most if len(most) == 1 and busiest_host >= NEAR_SHARE * each]
+
+
+def _mark(figure: go.Figure, most: float, column: int) -> None:
+    figure.add_vline(most, line={"color": theme.MUTED, "dash": "dash", "width": 1}, col=column)
+    figure.add_annotation(
+        text=f"a host has {most:g}",
+        font={"size": 11},
+        x=most,
+        xref=f"x{column if column > 1 else ''}",
+        xanchor="right",
+        y=1,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+    )
 
 
 def _bars(rows: pd.DataFrame, measure: str) -> Iterator[go.Bar]:
@@ -102,18 +130,11 @@ def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool
         legendgroup=name,
         marker={
             "color": theme.tint(protocol, _TINTS[role]),
-            "pattern": {"shape": "/" if leads else "", "fillmode": "overlay", "solidity": 0.25},
+            "pattern": theme.hatching([leads] * len(bars)),
         },
         hovertext=[_hover_text(row) for row in bars.to_dict("records")],
         hoverinfo="text",
     )
-
-
-def _show_each_name_once(figure: go.Figure) -> None:
-    shown: set[str] = set()
-    for trace in figure.data:
-        trace.showlegend = trace.name not in shown
-        shown.add(trace.name)
 
 
 def _host_label(row: dict[Hashable, Any]) -> str:

@@ -14,7 +14,7 @@ from dashboards import theme
 TITLE = "Limit, virtual time and Ray"
 WHAT_TO_SEE = (
     "Three bars each: what the hosts can do at most, computed; what virtual time gives; what real "
-    "processes on Ray reach in real time. The percentage is of the computed limit, whiskers span "
+    "processes on Ray reach. The percentage is of the computed limit, whiskers span "
     "the 95% confidence interval, or the range of fewer than 3 repeats. Where no live run kept up "
     "with the model there is no bar: such runs are invalid, and are listed with their lag."
 )
@@ -91,7 +91,6 @@ def _bars(rows: pd.DataFrame, bar: str) -> go.Bar:
             "visible": bar != "limit",
             "thickness": 1.2,
             "width": 4,
-            "color": theme.INK,
         },
         name=BARS[bar],
         showlegend=False,
@@ -121,7 +120,7 @@ def _numbers(rows: pd.DataFrame) -> go.Scatter:
 
 def _legend(bar: str) -> go.Bar:
     """Return the line of the legend of a kind of bar, in no protocol's colour."""
-    grey = {"limit": theme.PAPER, "sim": theme.GRID, "live": theme.MUTED}[bar]
+    grey = {"limit": theme.CLEAR, "sim": theme.SHADE, "live": theme.MUTED}[bar]
     marker = {"color": grey, "line": {"color": theme.MUTED, "width": 1.5}}
     return go.Bar(x=[None], y=[None], name=BARS[bar], marker=marker)
 

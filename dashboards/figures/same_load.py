@@ -7,7 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.offered import KEPT_UP_SHARE, open_loop
+from dashboards.offered import open_loop
+from experiments.linter import KEPT_UP_SHARE
 
 TITLE = "Latency at the same offered load"
 WHAT_TO_SEE = (

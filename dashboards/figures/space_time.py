@@ -35,20 +35,26 @@ class Kind(NamedTuple):
 _ORDERING, _DISSEMINATION = theme.colour("jpaxos"), theme.colour("spaxos")
 
 _KINDS = {
-    "Requests": Kind(theme.INK, "solid", "{sender} sends its request to {receiver}."),
+    "Requests": Kind(theme.MUTED, "solid", "{sender} sends its request to {receiver}{asked}."),
     "Payload": Kind(
-        _DISSEMINATION, "solid", "{sender} sends the batch with the request to {receiver}."
+        _DISSEMINATION,
+        "solid",
+        "{sender} sends the batch with the request to {receiver}: enough hosts must hold it before "
+        "it is ordered.",
     ),
     "Ack": Kind(
         _DISSEMINATION,
         "dot",
         "{sender} tells {receiver} that it holds the batch, which is stable once a majority does.",
     ),
-    "Held": Kind(theme.MUTED, "solid", "{sender} tells {receiver} who holds its batch."),
+    "Held": Kind(
+        theme.MUTED, "longdash", "{sender} tells {receiver} who holds its batch: it is stable."
+    ),
     "Propose": Kind(
         _ORDERING,
         "solid",
-        "{sender}, which leads, asks {receiver} to accept {value}; its own vote rides along.",
+        "{sender}, which leads, asks {receiver} to accept {value} as next in the order; its own "
+        "vote rides along.",
     ),
     "Accept": Kind(
         _ORDERING,
@@ -56,14 +62,32 @@ _KINDS = {
         "{sender} tells {receiver} that it has accepted; once a majority has, it is decided.",
     ),
     "Decide": Kind(
-        _ORDERING, "dash", "{sender}, which leads, tells {receiver} that it is decided."
+        _ORDERING,
+        "dash",
+        "{sender}, which leads, tells {receiver} that it is decided: it may execute.",
     ),
     "Executed": Kind(
-        theme.MUTED, "dot", "{sender} has executed the request: the reply goes to {receiver}."
+        theme.MUTED, "dash", "{sender} has executed the request: the reply goes to {receiver}."
     ),
-    "Replies": Kind(theme.INK, "dot", "{sender} sends the reply to {receiver}."),
+    "Replies": Kind(
+        theme.MUTED, "dot", "{sender} sends the reply to {receiver}, since its request is executed."
+    ),
 }
 _UNKNOWN = Kind(theme.MUTED, "dashdot", "{sender} sends {kind} to {receiver}.")
+
+
+_ASKED = {
+    "coordinator": ": any coordinator will do, so clients are spread over the hosts",
+    "replica": ": only the leader takes requests",
+}
+"""Why a request goes there, by the role of the receiver."""
+
+
+class Step(NamedTuple):
+    """What a step through the messages is called, and what happens then."""
+
+    heading: str
+    sentence: str
 
 
 class Arrow(NamedTuple):
@@ -78,16 +102,51 @@ class Arrow(NamedTuple):
 def draw(messages: pd.DataFrame, protocol: str) -> go.Figure:
     """Draw the messages of a request, one arrow each, in the order of their rows; at least one.
 
-    Columns: sent_s, received_s; sender, receiver, as "replica-0"; kind, the name of the message.
+    Columns: sent_s, received_s; sender, receiver, as "replica-0"; kind, the name of the message. A
+    slider below goes through the `steps`.
     """
-    lanes = _lanes(messages)
-    arrows = list(_arrows(messages, lanes))
-    figure = theme.figure(TITLE, **_layout(messages, lanes))
-    figure.add_traces([_trace(arrow) for arrow in arrows])
-    figure.add_traces([_legend(kind) for kind in dict.fromkeys(messages["kind"])])
-    sentences = [_overview(messages, protocol), *_numbered(arrows)]
+    figure = _drawn(messages)
+    sentences = [f"<b>{step.heading}</b>: {step.sentence}" for step in steps(messages, protocol)]
     figure.add_annotation(_sentence(sentences[0]))
-    return figure.update_layout(sliders=[_slider(sentences, len(figure.data))])
+    top = theme.TITLE_PIXELS + _SENTENCE_PIXELS + 16
+    figure.update_layout(
+        height=figure.layout.height + top + _SLIDER_PIXELS,
+        margin={"t": top, "b": _SLIDER_PIXELS},
+        sliders=[_slider(sentences, len(figure.data))],
+    )
+    return figure
+
+
+def draw_step(messages: pd.DataFrame, number: int) -> go.Figure:
+    """Draw the same at one of the `steps`, without a slider and without words."""
+    figure = _drawn(messages)
+    for trace, visible, opacity in zip(
+        figure.data, *_shown(number, len(messages), len(figure.data)), strict=True
+    ):
+        trace.update(visible=visible, opacity=opacity)
+    top, foot = theme.TITLE_PIXELS + 24, 64
+    height = figure.layout.height + top + foot
+    return figure.update_layout(height=height, margin={"t": top, "b": foot})
+
+
+def steps(messages: pd.DataFrame, protocol: str) -> list[Step]:
+    """Return what there is to say: of all messages together, then of one after the other."""
+    arrows = list(_arrows(messages, _lanes(messages)))
+    return [
+        Step(theme.label(protocol), _overview(messages)),
+        *(
+            Step(f"{number} of {len(arrows)}, {arrow.kind}", arrow.sentence)
+            for number, arrow in enumerate(arrows, start=1)
+        ),
+    ]
+
+
+def _drawn(messages: pd.DataFrame) -> go.Figure:
+    lanes = _lanes(messages)
+    figure = theme.figure(TITLE, **_layout(messages, lanes))
+    figure.add_traces([_trace(arrow) for arrow in _arrows(messages, lanes)])
+    figure.add_traces([_legend(kind) for kind in dict.fromkeys(messages["kind"])])
+    return figure
 
 
 # --- What there is to draw ----------------------------------------------------------------------
@@ -106,7 +165,7 @@ def _arrows(messages: pd.DataFrame, lanes: dict[str, int]) -> Iterator[Arrow]:
     dodges_ms = 1e3 * _DODGE * _delay_s(messages) * messages.groupby(ways).cumcount()
     for row, dodge_ms in zip(messages.to_dict("records"), dodges_ms, strict=True):
         sender, receiver, kind = row["sender"], row["receiver"], row["kind"]
-        words = {"kind": kind, "value": value}
+        words = {"kind": kind, "value": value, "asked": _ASKED.get(_role(receiver), "")}
         sentence = _KINDS.get(kind, _UNKNOWN).sentence.format(
             sender=_in_words(sender), receiver=_in_words(receiver), **words
         )
@@ -122,23 +181,19 @@ def _delay_s(messages: pd.DataFrame) -> float:
     return float((messages["received_s"] - messages["sent_s"]).max())
 
 
-def _overview(messages: pd.DataFrame, protocol: str) -> str:
-    network = sum(map(_crosses_network, messages["sender"], messages["receiver"]))
+def _overview(messages: pd.DataFrame) -> str:
+    network = sum(map(crosses_network, messages["sender"], messages["receiver"]))
     within = len(messages) - network or "none"
     replied_s = messages.loc[messages["kind"] == "Replies", "received_s"].max()
     delays = (replied_s - messages["sent_s"].min()) / _delay_s(messages)
     return (
-        f"<b>{theme.label(protocol)}</b>: {network} messages over the network, {within} within a "
-        f"host; the reply comes after {delays:.0f} message delays."
+        f"{network} messages over the network, {within} within a host; the reply comes after "
+        f"{delays:.0f} message delays."
     )
 
 
-def _numbered(arrows: Sequence[Arrow]) -> Iterator[str]:
-    for number, arrow in enumerate(arrows, start=1):
-        yield f"<b>{number} of {len(arrows)}, {arrow.kind}</b>: {arrow.sentence}"
-
-
-def _crosses_network(sender: str, receiver: str) -> bool:
+def crosses_network(sender: str, receiver: str) -> bool:
+    """Say whether a message goes from one host to another, or to or from a client."""
     return _CLIENT in (_role(sender), _role(receiver)) or _host(sender) != _host(receiver)
 
 
@@ -159,10 +214,8 @@ def _in_words(name: str) -> str:
 
 def _layout(messages: pd.DataFrame, lanes: dict[str, int]) -> dict[str, Any]:
     leaders = set(messages.loc[messages["kind"] == "Propose", "sender"])
-    top = theme.TITLE_PIXELS + _SENTENCE_PIXELS + 16
     return {
-        "height": top + _LANE_PIXELS * len(lanes) + _SLIDER_PIXELS,
-        "margin": {"t": top, "b": _SLIDER_PIXELS},
+        "height": _LANE_PIXELS * len(lanes),  # What stands above and below is added to it.
         "xaxis": {
             **theme.linear_axis("Time since the request (ms)", theme.PLAIN_TICKS),
             "dtick": 1e3 * _delay_s(messages),
@@ -248,26 +301,27 @@ def _slider(sentences: Sequence[str], traces: int) -> dict[str, Any]:
         "steps": [_step(number, sentences, traces) for number in range(len(sentences))],
         "currentvalue": {"visible": False},
         "pad": {"t": 64},
-        "bgcolor": theme.GRID,
+        "bgcolor": theme.SHADE,
         "bordercolor": theme.MUTED,
-        "font": {"color": theme.MUTED, "size": 11},
+        "font": {"size": 11},
     }
 
 
 def _step(number: int, sentences: Sequence[str], traces: int) -> dict[str, Any]:
     """Return what shows the first `number` messages, or all with 0; the last of them stands out."""
-    arrows = len(sentences) - 1
-    shown = number or arrows
-    legend = traces - arrows
-    state = {
-        "visible": [True] * shown + [False] * (arrows - shown) + [True] * legend,
-        "opacity": [
-            *([_PAST_OPACITY] * (number - 1) + [1.0] * (arrows - max(number - 1, 0))),
-            *[1.0] * legend,
-        ],
-    }
+    visible, opacity = _shown(number, len(sentences) - 1, traces)
+    state = {"visible": visible, "opacity": opacity}
     return {
         "label": str(number) if number else "all",
         "method": "update",
         "args": [state, {"annotations[0].text": sentences[number]}],
     }
+
+
+def _shown(number: int, arrows: int, traces: int) -> tuple[list[bool], list[float]]:
+    """Return which traces are visible at a step, and how opaque they are; the legend always is."""
+    shown = number or arrows
+    legend = traces - arrows
+    visible = [True] * shown + [False] * (arrows - shown) + [True] * legend
+    past = max(number - 1, 0)
+    return visible, [_PAST_OPACITY] * past + [1.0] * (traces - past)

@@ -102,7 +102,7 @@ def _draw_bins(
     figure: go.Figure, row: int, protocol: str, bins: pd.DataFrame, events: Sequence[Event]
 ) -> None:
     top = 1.1 * max(1.0, bins["throughput_rps"].max())
-    replies = [_throughput(bins, protocol), _marks(events, top)]
+    replies = [_throughput(bins, protocol), marks(events, top)]
     figure.add_traces(replies, rows=row, cols=1)
     figure.add_traces([_latency(bins, protocol, each) for each in _DASHES], rows=row, cols=2)
     throughput = theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}
@@ -134,19 +134,21 @@ def _latency(bins: pd.DataFrame, protocol: str, percentile: str) -> go.Scatter:
     )
 
 
-def _marks(events: Sequence[Event], top: float) -> go.Scatter:
+def marks(events: Sequence[Event], top: float) -> go.Scatter:
+    """Return a mark for each event at the height `top`, told in full where it is pointed at."""
     return go.Scatter(
         x=[event.time_s for event in events],
         y=[top] * len(events),
         mode="markers",
         cliponaxis=False,
         marker={
-            "color": [_colour(event) for event in events],
-            "symbol": "triangle-down",
+            "color": theme.MUTED,
+            "symbol": [f"triangle-down{'' if event.is_fault else '-open'}" for event in events],
             "size": 9,
         },
         hovertext=[theme.hover(event.text, {"Time": f"{event.time_s:.2f} s"}) for event in events],
         hoverinfo="text",
+        showlegend=False,
     )
 
 
@@ -156,8 +158,7 @@ def _shapes(event: Event, axes: str) -> Iterator[dict[str, Any]]:
     if event.mended_s > event.time_s:
         shade = {"fillcolor": theme.SHADE, "line": {"width": 0}, "layer": "below"}
         yield {**place, **shade, "type": "rect", "x1": event.mended_s}
-    dash = "solid" if event.is_fault else "dot"
-    line = {"color": _colour(event), "width": 1, "dash": dash}
+    line = {"color": theme.MUTED, "width": 1, "dash": "solid" if event.is_fault else "dot"}
     yield {**place, "type": "line", "x1": event.time_s, "line": line}
 
 
@@ -176,7 +177,7 @@ def _head(run: FaultyRun, events: Sequence[Event], axes: str) -> Iterator[dict[s
         yield {
             **above,
             "text": label.event.text,
-            "font": {"size": 11, "color": _colour(label.event)},
+            "font": {"size": 11},
             "xref": f"x{axes}",
             "x": label.event.time_s,
             "xanchor": "right" if label.is_left_of_mark else "left",
@@ -201,7 +202,3 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
                 taken.append((level, start, start + width))
                 break
     return placed
-
-
-def _colour(event: Event) -> str:
-    return theme.INK if event.is_fault else theme.MUTED

@@ -10,6 +10,7 @@ from actors.core.ids import Address
 from actors.crew import Crew
 from actors.faults import Timeline, parse
 from actors.injector import LOAD_HAS_ENDED, Injector
+from actors.measurements import EventRow
 from tests.actors.cast import Actor
 
 HOSTS = 3
@@ -78,6 +79,7 @@ class Play:
         window_start_s: float = 0.0,
     ) -> None:
         self.heard: list[Address] = []
+        self.events: list[EventRow] = []
         config = CONFIGS[protocol]
         timeline = Timeline(parse(words), window_s=LOAD_S, replicas=HOSTS)
 
@@ -94,11 +96,11 @@ class Play:
                 config,
                 window_start_s=window_start_s,
                 before_kill=hear,
+                events=self.events,
             )
             begin(self.stage)
             work = injector.run(window_start_s + LOAD_S)
             await asyncio.wait_for(self.stage.crew.guard(work), PATIENCE_S)
-            self.events = injector.events
 
         asyncio.run(run())
 

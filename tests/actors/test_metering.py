@@ -115,6 +115,24 @@ def test_no_message_is_lost_whatever_the_times_of_the_samples(
     assert (np.diff(column(table, "bin")) > 0).all()
 
 
+@given(st.lists(st.floats(0, 3), min_size=1).map(sorted), st.floats(-1, 4))
+def test_samples_after_some_time_are_the_end_of_all(times_s: list[float], after_s: float) -> None:
+    meter = quiet_meter()
+    for number, time_s in enumerate(times_s):
+        meter.sample(time_s, {"queue": number}, {"batches": number})
+    whole, late = meter.table(), meter.table(after_s)
+    assert late.columns == whole.columns
+    assert (late.rows == whole.rows[whole.column("time_s") > after_s]).all()
+
+
+def test_a_column_that_nothing_was_counted_in_is_zero() -> None:
+    meter = quiet_meter()
+    meter.sample(0.1, {}, {"batches": 2})
+    meter.sample(0.2, {}, {"batches": 5})
+    assert meter.table().column("batches").tolist() == [2, 3]
+    assert meter.table().column("votes").tolist() == [0, 0]
+
+
 def test_a_meter_without_samples_has_no_rows() -> None:
     meter = quiet_meter()
     meter.sent(Propose, 1, False)

@@ -1,5 +1,7 @@
+import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -46,9 +48,47 @@ def test_a_protocol_without_a_name_here_is_shown_by_its_own_escaped() -> None:
     assert theme.label("<raft>") == "&lt;raft&gt;"
 
 
-def test_a_tint_runs_from_the_paper_to_the_pure_colour() -> None:
-    assert theme.tint("spaxos", 0) == theme.PAPER.upper()
+def test_a_tint_runs_from_nothing_to_the_pure_colour() -> None:
+    assert theme.tint("spaxos", 0) == "rgba(213, 94, 0, 0)"
+    assert theme.tint("spaxos", 0.25) == "rgba(213, 94, 0, 0.25)"
     assert theme.tint("spaxos", 1) == theme.colour("spaxos")
+
+
+def _luminance(colour: str) -> float:
+    """Return the relative luminance of a colour such as `#0072B2`, as WCAG 2 defines it."""
+    shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in shares]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def _contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of WCAG 2, from 1 to 21."""
+    dark, light = sorted((_luminance(one), _luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("scheme", theme.SCHEMES.values(), ids=theme.SCHEMES)
+def test_lines_and_letters_have_the_contrast_that_wcag_asks_for(scheme: theme.Scheme) -> None:
+    """3:1 for graphical objects (1.4.11), 4.5:1 for text (1.4.3)."""
+    for colour in (*theme.COLOURS, theme.MUTED):
+        assert _contrast(colour, scheme.paper) >= 3, colour
+    for ink in (scheme.ink, scheme.muted):
+        assert _contrast(ink, scheme.paper) >= 4.5, ink
+
+
+def test_the_templates_of_both_schemes_differ_in_colours_alone() -> None:
+    light, dark = (
+        json.dumps(each.to_plotly_json(), default=list) for each in theme.TEMPLATES.values()
+    )
+    assert light != dark
+    for of_light, of_dark in zip(*theme.SCHEMES.values(), strict=True):
+        dark = dark.replace(of_dark, of_light)
+    assert light == dark
+
+
+def test_plotly_knows_the_templates_by_name() -> None:
+    figure = theme.figure("").update_layout(template="paxoscope-dark")
+    assert figure.layout.template.layout.paper_bgcolor == theme.SCHEMES["dark"].paper
 
 
 @pytest.mark.parametrize(

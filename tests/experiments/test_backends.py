@@ -34,9 +34,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBackend]:
     return made
 
 
-def _maker(
-    made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]
-) -> Callable[[str, Sequence[RunConfig], str | None], Backend]:
+def _maker(made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]) -> Callable[..., Backend]:
     return lambda name, *_: made.setdefault(name, kind() if name == "sim" else Ready())
 
 
@@ -85,7 +83,7 @@ def test_runs_are_simulated_ahead_only_where_no_live_run_would_suffer(
 ) -> None:
     ahead: list[Sequence[RunConfig]] = []
     monkeypatch.setattr(
-        backends_module, "_make", lambda _, coming, __: (ahead.append(coming), Ready())[1]
+        backends_module, "_make", lambda _, coming, *__: (ahead.append(coming), Ready())[1]
     )
     Backends([SIM, SIM], None)
     Backends([SIM, LIVE], None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments import bundle, reproduce
+from experiments import bundle, commands
 from experiments.cli import app
 from experiments.errors import InputError
 from experiments.results import ResultsWriter
@@ -143,7 +143,7 @@ def test_a_reproduction_goes_on_where_its_bundle_is_unpacked(
         backends.append(FakeBackend())
         return backends[-1]
 
-    monkeypatch.setattr(reproduce, "Backends", begin)
+    monkeypatch.setattr(commands, "Backends", begin)
     quick = ("reproduce", "--quick", "--figure", "throughput-clients", "--out")
     assert _paxoscope(*quick, tmp_path / "here").exit_code == 0
     with tarfile.open(bundle.write(tmp_path / "here")) as archive:

@@ -38,7 +38,7 @@ class Bench:
         self.backends: list[FakeBackend] = []
         self.addresses: list[str | None] = []
 
-    def make_backend(self, address: str | None) -> FakeBackend:
+    def make_backend(self, address: str | None, _tell: object) -> FakeBackend:
         self.addresses.append(address)
         self.backends.append(FakeBackend(self.behave))
         return self.backends[-1]

@@ -134,9 +134,10 @@ def test_faults_happen_in_the_window_and_are_in_the_tables(live: LiveBackend) ->
     assert set(events[events["event"] == "kill"]["target"]) == {"host-0", "fleet-1"}
     assert (events["time_s"] >= config.warmup_s + 0.3).all()
     assert (events["time_s"] < config.load_s).all()
-    for actor in ("replica-0", "fleet-1"):  # What was measured before they were killed is there.
-        rows = measured.counters[measured.counters["actor"] == actor]
-        assert 0.5 < rows["time_s"].max() < 1.5
+    sampled_s = measured.counters.groupby("actor")["time_s"].max()
+    # What was measured before they were killed is there.
+    assert config.warmup_s < sampled_s["replica-0"] < sampled_s["replica-1"]
+    assert config.warmup_s < sampled_s["fleet-1"] < sampled_s["fleet-0"]
     assert set(measured.timeline["fleet"]) == {0, 1}
     assert summarise.measure(config, **measured.tables)["unavailability_s"] > 0
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from experiments import reproduce
+from experiments import commands
 from experiments.cli import app
 from experiments.errors import RunFailed
 from experiments.runner import Measured
@@ -32,7 +32,9 @@ class Stage:
         self.backends: list[FakeBackend] = []
         self.addresses: list[str | None] = []
 
-    def make_backend(self, _coming: Iterable[RunConfig], address: str | None) -> FakeBackend:
+    def make_backend(
+        self, _coming: Iterable[RunConfig], address: str | None, _tell: object
+    ) -> FakeBackend:
         self.addresses.append(address)
         self.backends.append(FakeBackend(self.behave))
         return self.backends[-1]
@@ -48,7 +50,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(tmp_path / "out")
-    monkeypatch.setattr(reproduce, "Backends", stage.make_backend)
+    monkeypatch.setattr(commands, "Backends", stage.make_backend)
     return stage
 
 

@@ -119,6 +119,21 @@ def test_all_bins_merged_equal_one_histogram_of_all(
     assert (merge(table.buckets, table.counts) == histogram(every_latency)).all()
 
 
+@given(frames, st.integers(0, 20))
+def test_a_table_from_some_bin_on_is_the_end_of_the_whole(
+    frames: list[tuple[float, list[float]]], first: int
+) -> None:
+    record = record_of(frames)
+    whole = record.table()
+    first = min(first, len(whole.completed) - 1)
+    table = record.table(first)
+    later = whole.bins >= first
+    for field in ("bins", "buckets", "counts"):
+        assert (getattr(table, field) == getattr(whole, field)[later]).all()
+    assert (table.completed == whole.completed[first:]).all()
+    assert (table.latency_sum_s == whole.latency_sum_s[first:]).all()
+
+
 def test_table_is_sparse() -> None:
     record = record_of([(0.05, [0.001] * 500), (10.05, [0.002, 0.003])])
     table = record.table()

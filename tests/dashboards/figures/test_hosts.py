@@ -36,7 +36,7 @@ def test_the_leaders_host_is_marked_in_label_and_bar() -> None:
         "<b>JPaxos: host 0 (leader)</b>",
         "<b>S-Paxos: host 0 (leader)</b>",
     ]
-    hatched = [trace for trace in figure.data if trace.marker.pattern.shape == "/"]
+    hatched = [trace for trace in figure.data if "/" in trace.marker.pattern.shape]
     assert all(len(trace.y) == 1 for trace in hatched)
     # One in JPaxos, two in S-Paxos (replica and coordinator), in each of the three panels.
     assert len(hatched) == 9
@@ -69,3 +69,18 @@ def test_drawing_leaves_the_tables_as_they_were() -> None:
     hosts.draw(runs, counters)
     pd.testing.assert_frame_equal(runs, before[0])
     pd.testing.assert_frame_equal(counters, before[1])
+
+
+def test_what_a_host_has_is_marked_where_one_comes_near() -> None:
+    runs = runs_of(("jpaxos",), clients=(1_000,)).assign(egress_mbit_s=100.0, ingress_mbit_s=1e6)
+    counters = counters_of(runs).assign(network_bytes_out=1e6)  # In 0.1 s: 80 Mbit/s.
+    figure = hosts.draw(runs, counters)
+    assert [note.text for note in figure.layout.annotations] == ["a host has 100"]
+    assert [line.x0 for line in figure.layout.shapes] == [100.0]
+
+
+def test_hosts_that_differ_in_what_they_have_get_no_mark() -> None:
+    runs = runs_of(clients=(1_000,))
+    runs["egress_mbit_s"] = (runs["protocol"] == "jpaxos").map({True: 100.0, False: 90.0})
+    counters = counters_of(runs).assign(network_bytes_out=1e6)
+    assert not hosts.draw(runs, counters).layout.annotations

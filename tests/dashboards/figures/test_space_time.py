@@ -99,18 +99,19 @@ def test_each_step_reveals_one_more_message_and_lets_it_stand_out(messages: pd.D
 def test_each_step_says_what_happens(messages: pd.DataFrame) -> None:
     sentences = [sentence for _, sentence in steps(space_time.draw(messages, "spaxos"))[1:]]
     assert sentences[0] == (
-        "<b>1 of 6, Requests</b>: The client sends its request to coordinator 0."
+        "<b>1 of 6, Requests</b>: The client sends its request to coordinator 0: any coordinator "
+        "will do, so clients are spread over the hosts."
     )
     assert sentences[3] == (
         "<b>4 of 6, Propose</b>: Replica 1, which leads, asks replica 0 to accept the id of the "
-        "batch; its own vote rides along."
+        "batch as next in the order; its own vote rides along."
     )
 
 
 def test_without_dissemination_the_request_itself_is_proposed() -> None:
     figure = space_time.draw(one_request("multipaxos"), "multipaxos")
     (sentence, _) = [text for _, text in steps(figure) if ", Propose</b>" in text]
-    assert "to accept the request;" in sentence
+    assert "to accept the request as next" in sentence
     assert "none within a host" in steps(figure)[0][1]
 
 
@@ -147,3 +148,22 @@ def test_drawing_leaves_the_table_as_it_was(messages: pd.DataFrame) -> None:
     before = messages.copy(deep=True)
     space_time.draw(messages, "spaxos")
     pd.testing.assert_frame_equal(messages, before)
+
+
+def test_a_single_step_shows_what_the_slider_does_and_keeps_its_place(
+    messages: pd.DataFrame,
+) -> None:
+    sliding = steps(space_time.draw(messages, "spaxos"))
+    figures = [space_time.draw_step(messages, number) for number in range(len(sliding))]
+    for figure, (state, _) in zip(figures, sliding, strict=True):
+        assert [trace.visible for trace in figure.data] == state["visible"]
+        assert [trace.opacity for trace in figure.data] == state["opacity"]
+        assert not figure.layout.sliders
+    assert len({figure.layout.height for figure in figures}) == 1
+
+
+def test_a_client_of_jpaxos_has_to_ask_the_leader() -> None:
+    first = space_time.steps(one_request("jpaxos"), "jpaxos")[1]
+    assert first.sentence == (
+        "The client sends its request to replica 1: only the leader takes requests."
+    )

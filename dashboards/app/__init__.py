@@ -1,0 +1,1 @@
+"""The dashboard: a Dash application over folders of results."""

@@ -1,0 +1,159 @@
+"""What the explorer says in words: what the results say, and all about one point."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import dash_mantine_components as dmc
+import pandas as pd
+from dash import html
+
+from dashboards import theme
+from dashboards.app.library import Library
+from dashboards.app.view import shown
+from dashboards.app.words import components
+from dashboards.figures.explore import differing, short_names
+from dashboards.findings import Finding
+from experiments import summarise
+from experiments.results import ResultsError
+from experiments.spec import RunConfig
+
+FOLDERS_SAID = 3
+"""Folders whose results are told in words; more would be a page of its own."""
+
+_FIRST = 2
+"""Findings of a folder that are told at first, and sentences of each; half of it of several."""
+
+_FURTHER = {
+    "/reproduction": ("Reproduction", "the claims of the S-Paxos paper, tested"),
+    "/compare": ("Compare", "two results, point by point"),
+    "/messages": ("Messages", "one request, step by step"),
+}
+
+
+def results_said(library: Library, folders: Sequence[str]) -> Any:
+    """Return what results say, in few words first, and where to read on."""
+    if len(folders) == 1:
+        told = [_told("", _findings(library, folders[0]), _FIRST)]
+    else:
+        names = short_names(folders)
+        told = [
+            _told(names[folder], _findings(library, folder), _FIRST // 2)
+            for folder in folders[:FOLDERS_SAID]
+        ]
+    return dmc.Paper(
+        dmc.Stack([dmc.Title("What these results say", order=4), *told, _further()], gap=4),
+        withBorder=True,
+        px="md",
+        py="xs",
+    )
+
+
+def point_said(library: Library, point: "pd.Series[Any]") -> Any:
+    """Return all that was set for a point, what is not the default first, and its runs."""
+    row: Mapping[Any, Any] = point.to_dict()
+    unusual = differing(row)
+    usual = {
+        key: shown(row[key])
+        for key in RunConfig.__struct_fields__
+        if key not in {*unusual, "protocol", "replicas", "clients", "seed"}
+    }
+    title = f"{theme.label(row['protocol'])}, n = {row['replicas']}, {row['clients']:,} clients"
+    return dmc.Paper(
+        [
+            dmc.Group(
+                [
+                    dmc.Title(title, order=4),
+                    dmc.Text(f"of {row['folder']}", c="dimmed", size="sm"),
+                    *_runs(library, point),
+                ],
+                align="baseline",
+            ),
+            dmc.Text("Set for it", fw=600, size="sm", mt="xs"),
+            _settings(unusual) if unusual else dmc.Text("Nothing else.", size="sm"),
+            dmc.Text("By default, or by its profile", fw=600, size="sm", mt="xs"),
+            _settings(usual, c="dimmed"),
+        ],
+        withBorder=True,
+        p="md",
+        mt="md",
+    )
+
+
+def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
+    """Return the run_ids of the sound runs of a point, at least one."""
+    runs = library.runs([point["folder"]])
+    same = summarise.is_sound(runs)
+    for key in RunConfig.__struct_fields__:
+        if key != "seed":
+            same &= runs[key] == point[key]
+    return [str(run_id) for run_id in runs.loc[same, "run_id"]]
+
+
+def _findings(library: Library, folder: str) -> list[Finding]:
+    try:
+        return library.findings(folder)
+    except ResultsError as error:
+        return [Finding("These results cannot be told in words", theme.label(str(error)), [])]
+
+
+def _told(name: str, findings: Sequence[Finding], count: int) -> Any:
+    """Return the findings that matter most, and all others folded away."""
+    # The first says what was run, which the controls show, too.
+    first, rest = findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
+    folded = [*[each._replace(items=each.items[count:]) for each in first], *rest]
+    everything = [_finding(each) for each in folded if each.text or each.items]
+    return html.Div(
+        [
+            *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
+            dmc.SimpleGrid(
+                [_finding(_shortened(each, count)) for each in first],
+                cols={"base": 1, "md": count},
+                spacing="lg",
+            ),
+            html.Details([html.Summary("All that they say"), *everything]),
+        ],
+        style={"fontSize": 13, "lineHeight": 1.4},
+    )
+
+
+def _shortened(finding: Finding, count: int) -> Finding:
+    items, known = finding.items[:count], len(finding.items)
+    counted = f" ({len(items)} of {known})" if len(items) < known else ""
+    return finding._replace(heading=finding.heading + counted, items=items)
+
+
+def _finding(finding: Finding) -> Any:
+    heading = html.Strong(f"{finding.heading}. ")
+    if len(finding.items) <= 1:
+        said = finding.text + " ".join(finding.items)
+        return html.Div([heading, *components(said)], style={"marginBottom": 4})
+    items = [html.Li(components(item)) for item in finding.items]
+    listed = html.Ul(items, style={"margin": 0, "paddingLeft": 20})
+    return html.Div([heading, *components(finding.text), listed], style={"marginBottom": 4})
+
+
+def _further() -> Any:
+    lines = [
+        html.Div([dmc.Anchor(name, href=path, fz=13), dmc.Text(f": {said}", span=True, fz=13)])
+        for path, (name, said) in _FURTHER.items()
+    ]
+    return dmc.Group(lines, gap="xl", c="dimmed", style={"rowGap": 2})
+
+
+def _runs(library: Library, point: "pd.Series[Any]") -> list[Any]:
+    return [
+        dmc.Anchor(
+            f"run {number}",
+            href=f"/run?{urlencode({'folder': point['folder'], 'run': run_id})}",
+            size="sm",
+        )
+        for number, run_id in enumerate(run_ids_of(library, point), 1)
+    ]
+
+
+def _settings(values: Mapping[str, str], **style: Any) -> Any:
+    lines = [
+        html.Div([f"{key} = ", html.Strong(value or "(none)")]) for key, value in values.items()
+    ]
+    return dmc.Box(lines, style={"columns": "240px", "fontSize": 13}, **style)

@@ -1,0 +1,186 @@
+"""The result folders below a root: found, read once, read again when they have changed.
+
+Only what lies below the root can be read: no name leads out of it.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import NamedTuple
+
+import pandas as pd
+
+from dashboards import faults
+from dashboards.findings import Finding, findings
+from experiments import progress, results, summarise
+from experiments.linter import lint
+from experiments.progress import PROGRESS_FILE, Progress
+from experiments.results import ResultsError
+
+RUNS_FILE = "runs.parquet"
+SCORECARD = "scorecard.json"
+DEPTH_MAX = 3
+"""How far below the root folders are looked for: a reproduction's suites lie two levels down."""
+
+LINTED_MAX = 8
+"""Choices of folders of which the linter's words are kept."""
+
+Stamp = tuple[int, int]
+"""When a table of runs was written, and its size: another one has another stamp."""
+
+
+class Folder(NamedTuple):
+    """A result folder: its name, relative to the root, and why it cannot be read, if so."""
+
+    name: str
+    problem: str = ""
+
+
+class _Read:
+    """What was read of a folder; what takes long is worked out when it is first asked for."""
+
+    def __init__(self, folder: Path, stamp: Stamp) -> None:
+        self.stamp = stamp
+        self.runs = results.runs(folder)
+        self._folder = folder
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        return summarise.summary(self.runs)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        shown = [run.row["run_id"] for run in faults.shown(self.runs)]
+        return findings(self.runs, self.points, results.events(self._folder, shown))
+
+
+class Library:
+    """The result folders below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known: dict[str, _Read] = {}
+        self._linted: dict[tuple[object, ...], pd.DataFrame] = {}
+        self._lock = Lock()  # Requests are served by several threads.
+
+    def folders(self) -> list[Folder]:
+        """Return all folders that hold results, the latest first, and what is wrong with them."""
+        found = sorted(self._paths(), key=lambda path: path.stat().st_mtime, reverse=True)
+        return [self._folder(path.parent) for path in found]
+
+    def runs(self, names: Iterable[str]) -> pd.DataFrame:
+        """Return the runs of folders, with their `folder`; those that cannot be read are left out.
+
+        Without any: an empty table without columns.
+        """
+        return self._joined(names, lambda read: read.runs)
+
+    def points(self, names: Iterable[str]) -> pd.DataFrame:
+        """Return the same of the points that `experiments.summarise.summary` makes of them."""
+        return self._joined(names, lambda read: read.points)
+
+    def findings(self, name: str) -> list[Finding]:
+        """Return what the results of a folder say; raises ResultsError."""
+        return self._read(name).findings
+
+    def linted(self, names: Sequence[str], percentile: str) -> pd.DataFrame:
+        """Return what the linter says of the runs of folders, as `experiments.linter.lint` does."""
+        key = (percentile, *((name, read.stamp) for name, read in self._readable(names)))
+        said = self._linted.get(key)
+        if said is None:
+            runs = self.runs(names)
+            said = lint(runs, percentile=percentile) if len(runs) else pd.DataFrame()
+            with self._lock:
+                self._linted[key] = said
+                while len(self._linted) > LINTED_MAX:
+                    self._linted.pop(next(iter(self._linted)))
+        return said
+
+    def path(self, name: str) -> Path:
+        """Return where a result folder is; raises ResultsError where there is none of that name."""
+        folder = self.root / name
+        if not self._is_below(name) or not (folder / RUNS_FILE).is_file():
+            raise ResultsError(f"{name}: no result folder of that name")
+        return folder
+
+    def reproductions(self) -> list[str]:
+        """Return the names of the folders with a reproduction's scorecard, the latest first."""
+        found = [path for path, files in self._walk() if SCORECARD in files]
+        found.sort(key=lambda path: (path / SCORECARD).stat().st_mtime, reverse=True)
+        return list(map(self._name, found))
+
+    def reproduction(self, name: str) -> Path:
+        """Return where one is; raises ResultsError for a name that is none of them."""
+        if name not in self.reproductions():
+            raise ResultsError(f"{name}: no reproduction of that name")
+        return self.root / name
+
+    def sweeps(self) -> list[str]:
+        """Return the names of the folders in which a sweep goes on, or was stopped by force."""
+        return [self._name(path) for path, files in self._walk() if PROGRESS_FILE in files]
+
+    def progress(self, name: str) -> Progress | None:
+        """Return how far the sweep in a folder has come; None where there is none."""
+        return progress.read(self.root / name) if self._is_below(name) else None
+
+    def _is_below(self, name: str) -> bool:
+        """Say whether `folders` could have come upon a name, without looking at all there are."""
+        parts = PurePosixPath(name).parts
+        paths = [self.root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+        return (
+            name == PurePosixPath(name).as_posix()
+            and len(parts) <= DEPTH_MAX
+            and not any(part.startswith((".", "/")) or "\0" in part for part in parts)
+            and not any(path.is_symlink() for path in paths)
+            and not any((path / RUNS_FILE).is_file() for path in [self.root, *paths][:-1])
+        )
+
+    def _paths(self) -> Iterator[Path]:
+        for folder, files in self._walk():
+            if RUNS_FILE in files:
+                yield folder / RUNS_FILE
+
+    def _walk(self) -> Iterator[tuple[Path, list[str]]]:
+        for name, below, files in os.walk(self.root):
+            folder = Path(name)
+            if len(folder.relative_to(self.root).parts) == DEPTH_MAX or RUNS_FILE in files:
+                below.clear()  # A result folder holds tables, no further results.
+            below[:] = (each for each in below if not each.startswith("."))
+            yield folder, files
+
+    def _folder(self, path: Path) -> Folder:
+        name = self._name(path)
+        try:
+            self._read(name)
+        except ResultsError as error:
+            return Folder(name, str(error))
+        return Folder(name)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def _joined(self, names: Iterable[str], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
+        tables = [table(read).assign(folder=name) for name, read in self._readable(names)]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+    def _readable(self, names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
+        for name in dict.fromkeys(names):
+            try:
+                yield name, self._read(name)
+            except ResultsError:
+                continue
+
+    def _read(self, name: str) -> _Read:
+        folder = self.path(name)
+        try:
+            status = (folder / RUNS_FILE).stat()
+        except OSError as error:
+            raise ResultsError(f"{folder}: cannot be read: {error.strerror}") from error
+        stamp = status.st_mtime_ns, status.st_size
+        with self._lock:
+            known = self._known.get(name)
+            if known is None or known.stamp != stamp:
+                known = self._known[name] = _Read(folder, stamp)
+        return known

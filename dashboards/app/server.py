@@ -1,0 +1,156 @@
+"""The application: pages in a frame, found by their address, and the server that serves them."""
+
+import ipaddress
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple, NoReturn
+
+import waitress  # type: ignore[import-untyped] # It publishes no type information.
+from dash import Dash, Input, Output, State
+
+from dashboards.app import (
+    compared,
+    explore,
+    export,
+    frame,
+    live,
+    messages,
+    one_run,
+    reports,
+    reproduced,
+    security,
+)
+from dashboards.app.library import Library
+from dashboards.app.parts import problem
+from experiments.errors import InputError, Terminated
+
+
+class Page(NamedTuple):
+    """A page: what it is called, and what shows it for the query of a link."""
+
+    title: str
+    layout: Callable[[Library, str], Any]
+    is_in_head: bool = True
+
+
+PAGES = {
+    "/": Page("Explore", explore.layout),
+    "/run": Page("Run", one_run.layout, is_in_head=False),
+    "/live": Page("Live", live.layout),
+    "/compare": Page("Compare", compared.layout),
+    "/messages": Page("Messages", messages.layout),
+    "/reproduction": Page("Reproduction", reproduced.layout),
+    "/reports": Page("Reports", reports.layout),
+}
+"""By address."""
+
+_THREADS = 8
+"""Requests that are answered at once: a browser asks for six things at a time."""
+
+
+def create(root: Path, hosts: Sequence[str] | None = security.LOOPBACK_NAMES) -> Dash:
+    """Return the application over the result folders below `root`; it loads nothing from afar.
+
+    It answers those who call it by one of the names `hosts`; with None, by any.
+    """
+    library = Library(root)
+    app = Dash(
+        "paxoscope",
+        title="Paxoscope",
+        update_title="",  # The window keeps its title while something is computed.
+        assets_folder=str(Path(__file__).parent / "assets"),
+        serve_locally=True,
+        suppress_callback_exceptions=True,  # Pages come and go.
+    )
+    app.index_string = frame.dressed(app.index_string)
+    app.layout = frame.layout(root)
+    _route(app, library)
+    frame.connect(app)
+    export.connect(app)
+    for page in (explore, live, compared, messages, reproduced, reports):
+        page.connect(app, library)
+    security.protect(app, hosts)
+    return app
+
+
+def _route(app: Dash, library: Library) -> None:
+    in_head = [(path, page.title) for path, page in PAGES.items() if page.is_in_head]
+
+    @app.callback(
+        Output("page", "children"),
+        Output("links", "children"),
+        Output("title", "data"),
+        Input("address", "pathname"),
+        State("address", "search"),
+    )
+    def show(path: str | None, query: str | None) -> tuple[Any, Any, str]:
+        page = PAGES.get(path or "/", _NOT_FOUND)
+        shown = page.layout(library, (query or "").removeprefix("?"))
+        return shown, frame.links(in_head, path), f"{page.title} - Paxoscope"
+
+
+_NOT_FOUND = Page(
+    "Not found", lambda _library, _query: problem("Not found", "There is no such page.")
+)
+
+
+# --- Serving ------------------------------------------------------------------------------------
+
+
+def serve(root: Path, host: str, port: int) -> NoReturn:
+    """Serve the application until a signal ends it; raises KeyboardInterrupt then.
+
+    With port 0, at one that is free. Raises InputError where nothing can be served at that address.
+    """
+    ends = _signals_raise()
+    with _listen(host, port) as listening:
+        is_local = _is_loopback(host)
+        app = create(root, security.LOOPBACK_NAMES if is_local else None)
+        server = waitress.create_server(app.server, sockets=[listening], threads=_THREADS)
+        if not is_local:
+            _warn(host)
+        name = f"[{host}]" if ":" in host else host
+        print(f"dashboard: http://{name}:{listening.getsockname()[1]}/", flush=True)
+        server.run()  # Swallows what a signal raises.
+    raise ends[-1]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise InputError(f"cannot serve at {host}, port {port}: {reason}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _warn(host: str) -> None:
+    print(
+        f"paxoscope: whoever can reach {host} can read all these results: there is no password",
+        file=sys.stderr,
+    )
+
+
+def _signals_raise() -> list[KeyboardInterrupt]:
+    """Have Ctrl-C and SIGTERM raise what ends a command; return where it is kept."""
+    ends: list[KeyboardInterrupt] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        ends.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise ends[-1]
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return ends

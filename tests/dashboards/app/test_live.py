@@ -1,0 +1,172 @@
+"""A sweep that goes on is seen going on, in a real browser; also one of another process, on Ray."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from experiments import progress
+from experiments.progress import Happening, Progress
+from tests.dashboards.app.conftest import Site
+from tests.experiments.going_on import RUN, moment
+
+SUITE = """
+[base]
+clients = 50
+warmup_s = 0.5
+duration_s = 8.0
+suspect_timeout_ms = 300.0
+client_timeout_ms = 300.0
+faults = "1 kill host leader"
+"""
+PATIENCE_S = 120.0
+
+
+BEGUN = msgspec.structs.replace(RUN, moments=(moment(0.5), moment(1.0)))
+
+
+def told(**changes: object) -> Progress:
+    now_s = time.time()
+    given = Progress(
+        suite="demo",
+        runs=4,
+        ended=1,
+        failed=0,
+        began_at_s=now_s - 100,
+        told_at_s=now_s + 3600,  # It has signs of life for as long as a test lasts.
+        remaining_s=200.0,
+        run=BEGUN,
+    )
+    return msgspec.structs.replace(given, **changes)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def live(browser: Browser, tmp_path: Path) -> Iterator[Page]:
+    """Open the page over an empty folder."""
+    site = Site(browser, tmp_path)
+    yield site.open("/live")
+    site.close()
+    assert site.errors == []
+
+
+def drawn(page: Page, expression: str) -> Any:
+    """Return what an expression on the figure, `it`, gives; its lines begin without a value."""
+    script = f"(it => {expression})(document.querySelector('.js-plotly-plot') ?? {{}})"
+    return page.evaluate(script)
+
+
+def wait_until(page: Page, expression: str) -> None:
+    """Wait until an expression on the figure holds."""
+    # Playwright would have the page evaluate it, which the page is not allowed to.
+    until_s = time.monotonic() + PATIENCE_S
+    while not drawn(page, expression):
+        assert time.monotonic() < until_s, expression
+        page.wait_for_timeout(20)
+
+
+def test_without_a_sweep_it_says_how_to_start_one(live: Page) -> None:
+    expect(live.get_by_text("No sweep is running")).to_be_visible()
+    expect(live.get_by_text("paxoscope run demo")).to_be_visible()
+
+
+def test_a_sweep_that_begins_appears_grows_and_ends(live: Page, folder: Path) -> None:
+    expect(live.get_by_text("No sweep is running")).to_be_visible()
+    progress.write(folder, told())
+    expect(live.get_by_role("heading", name="Live: demo")).to_be_visible()
+    expect(live.get_by_text("1 of 4 runs, about 3 min 20 s left")).to_be_visible()
+    expect(live.get_by_text("1.00 k req/s")).to_be_visible()
+    expect(live.locator(".scatterlayer .trace")).to_have_count(9)
+    wait_until(live, "it.data?.every(line => line.x.length == 3)")
+    more = (*BEGUN.moments, moment(1.5, throughput_rps=2000.0))
+    progress.write(folder, told(run=msgspec.structs.replace(BEGUN, moments=more)))
+    expect(live.get_by_text("2.00 k req/s")).to_be_visible()
+    wait_until(live, "it.data?.every(line => line.x.length == 4)")
+    progress.remove(folder)
+    expect(live.get_by_text("has ended")).to_be_visible()
+    expect(live.get_by_role("link", name="Look at its results")).to_be_visible()
+
+
+def test_the_next_run_begins_anew(live: Page, folder: Path) -> None:
+    progress.write(folder, told())
+    wait_until(live, "it.data?.length == 9")
+    other = msgspec.structs.replace(BEGUN, run_id="ba9876543210", protocol="jpaxos", moments=())
+    progress.write(folder, told(ended=2, run=other))
+    expect(live.get_by_text("2 of 4 runs")).to_be_visible()
+    wait_until(live, "it.data?.every(line => line.x.length == 1)")
+
+
+def test_faults_are_told_and_marked_as_they_happen(live: Page, folder: Path) -> None:
+    progress.write(folder, told())
+    expect(live.get_by_text("1.00 k req/s")).to_be_visible()
+    events = (Happening(1.2, "kill", "host-0", ""),)
+    progress.write(folder, told(run=msgspec.structs.replace(BEGUN, events=events)))
+    expect(live.get_by_text("1.2 s kill host-0")).to_be_visible()
+    wait_until(live, "it.layout.shapes.some(each => each.x0 == 1.2)")
+
+
+def test_of_a_sweep_in_virtual_time_its_progress_is_shown(live: Page, folder: Path) -> None:
+    simulated = msgspec.structs.replace(BEGUN, is_live=False, moments=())
+    progress.write(folder, told(run=simulated))
+    expect(live.get_by_text("Its numbers come when it has ended")).to_be_visible()
+    expect(live.locator(".js-plotly-plot")).to_be_hidden()
+
+
+def test_a_sweep_that_was_stopped_by_force_is_told(live: Page, folder: Path) -> None:
+    progress.write(folder, told(told_at_s=time.time() - 200))
+    expect(live.get_by_text("No sign of life")).to_be_visible()
+
+
+def test_a_link_names_a_sweep_but_nothing_outside(
+    browser: Browser, tmp_path: Path, folder: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    progress.write(secret, told(suite="secret"))
+    root = tmp_path / "root"
+    for name in ("one", "other"):
+        (root / name).mkdir(parents=True)
+        progress.write(root / name, told(suite=name))
+    site = Site(browser, root)
+    for name in ("one", "other"):
+        expect(site.open("/live", folder=name).get_by_text(f"Live: {name}")).to_be_visible()
+    page = site.open("/live", folder="../secret")
+    expect(page.get_by_text("Live: o")).to_be_visible()
+    site.close()
+    assert site.errors == []
+
+
+@pytest.mark.ray
+def test_a_run_on_ray_in_another_process_is_watched_to_its_end(live: Page, tmp_path: Path) -> None:
+    suite = tmp_path / "small.toml"
+    suite.write_text(SUITE)
+    command = [sys.executable, "-m", "experiments", "run", str(suite), "--out", "run"]
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        expect(live.get_by_text("0 of 1 runs")).to_be_visible()
+        expect(live.get_by_text("kill host-0")).to_be_visible()
+        expect(live.get_by_text("view 1")).to_be_visible()
+        wait_until(live, "it.data?.[0].x.length >= 5")
+        throughput, p50 = drawn(live, "it.data.slice(0, 2).map(line => line.y)")
+        assert max(filter(None, throughput)) > 0
+        assert max(filter(None, p50)) > 0
+        expect(live.get_by_text("has ended")).to_be_visible()
+        told = running.communicate(timeout=PATIENCE_S)[0]
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 0, told
+    live.get_by_role("link", name="Look at its results").click()
+    expect(live.get_by_text("1 sound run")).to_be_visible()

@@ -1,0 +1,150 @@
+"""The page of a run: what bounded it, its numbers, its figures, and where else to go."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pandas as pd
+import pytest
+from playwright.sync_api import expect
+
+from dashboards.app import one_run
+from dashboards.app.library import Library
+from experiments import results
+from experiments.spec import RunConfig
+from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.seen import drawn_by_code, graphs, links, texts
+from tests.dashboards.result_set import disturbed, failed, runs_of
+from tests.dashboards.test_report import write_results
+
+
+def page(root: Path, folder: str, run_id: str) -> Any:
+    return one_run.layout(Library(root), urlencode({"folder": folder, "run": run_id}))
+
+
+def page_of(folder: Path, runs: pd.DataFrame, row: int = 0, **tables: pd.DataFrame) -> Any:
+    """Write results, and return the page of one of the runs."""
+    write_results(folder / "one", runs, **tables)
+    return page(folder, "one", runs["run_id"].iloc[row])
+
+
+def some_run(folder: Path, protocol: str = "jpaxos", clients: int = 100) -> str:
+    runs = results.runs(folder)
+    chosen = (runs["protocol"] == protocol) & (runs["clients"] == clients)
+    return str(runs.loc[chosen, "run_id"].iloc[0])
+
+
+# --- What it says -------------------------------------------------------------------------------
+
+
+def test_a_run_has_its_figures_and_the_code_that_draws_them(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for protocol in ("jpaxos", "spaxos"):
+        shown = page(root, "before", some_run(root / "before", protocol))
+        drawn = graphs(shown)
+        assert list(drawn) == ["over-time", "hosts", "distribution"]
+        assert drawn_by_code(shown, monkeypatch) == drawn
+
+
+def test_what_bounds_a_run_stands_before_its_numbers(root: Path) -> None:
+    said = texts(page(root, "before", some_run(root / "before")))
+    assert re.search(r"Not at its limit: \d+% of what these hosts can do", said)
+    assert said.index("its limit") < said.index("99.9th percentile")
+
+
+def test_what_differs_from_the_defaults_comes_first_with_its_meaning(tmp_path: Path) -> None:
+    said = texts(page_of(tmp_path, runs_of(clients=(16,)).assign(window=7)))
+    assert "window | 7 | 2 | undecided instances open at once" in said
+    assert said.index("window | 7") < said.index("as by default") < said.index("accept_to")
+
+
+def test_every_setting_has_its_meaning_said() -> None:
+    assert one_run.MEANINGS.keys() == set(RunConfig.__struct_fields__)
+    assert all(one_run.MEANINGS.values())
+
+
+def test_a_run_that_failed_says_why_and_shows_what_there_is(tmp_path: Path) -> None:
+    shown = page_of(tmp_path, failed(runs_of(clients=(1,)), 0, outcome="no quorum", safety=""))
+    said = texts(shown)
+    assert "This run does not count | no quorum | Nothing was measured" in said
+    assert "not checked" in said
+    assert "Synthetic CPU" in said
+    assert graphs(shown) == {}
+
+
+def test_a_run_that_is_unsafe_says_so_and_is_drawn_all_the_same(tmp_path: Path) -> None:
+    found = disturbed("")
+    runs = failed(found.runs, 0, safety="executed twice")
+    shown = page_of(tmp_path, runs, timeline=found.timeline, latency=found.latency)
+    assert "It broke a guarantee: executed twice." in texts(shown)
+    assert list(graphs(shown)) == ["over-time", "hosts", "distribution"]
+
+
+def test_what_the_linter_says_stands_beside_the_numbers_it_is_about(tmp_path: Path) -> None:
+    alone = runs_of(clients=(16_000,), repeats=1).assign(duration_s=5.0, completed=5_000.0)
+    said = texts(page_of(tmp_path, alone))
+    tiles = dict(re.findall(r"\| ([\w. ]+) \| [^|]* \| Read with care: ([^|]*) \|", said))
+    assert "1 sound of the 3 that an interval needs" in tiles["Throughput"]
+    assert "5.0 requests beyond it" in tiles["99.9th percentile"]
+    assert "beyond it" not in tiles["99th percentile"]
+    assert "Safety" not in tiles
+
+
+def test_tables_that_are_broken_are_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    runs = runs_of(clients=(1,))
+    write_results(tmp_path / "one", runs)
+    run_id = runs["run_id"].iloc[0]
+    (tmp_path / "one" / "latency" / f"{run_id}.parquet").write_bytes(b"half a fi")
+    said = texts(page(tmp_path, "one", run_id))
+    assert "What happened over time cannot be read" in said
+    assert "Median latency" in said
+
+
+def test_faults_are_listed_with_how_long_they_lasted(tmp_path: Path) -> None:
+    found = disturbed("2 cut host leader; +3 heal", protocols=("jpaxos",))
+    tables = {name: getattr(found, name) for name in ("timeline", "latency", "events")}
+    said = texts(page_of(tmp_path, found.runs, **tables))
+    assert "2.00 | host 0 (leader) cut off | 3.00" in said
+    assert "Longest gap" in said
+    assert "Recovery" in said
+
+
+def test_text_from_a_file_is_shown_as_it_is(tmp_path: Path) -> None:
+    said = texts(page_of(tmp_path, runs_of(clients=(1,)).assign(case="<b>x</b>")))
+    assert "<b>x</b>, repeat 0, live" in said
+
+
+# --- Where it leads -----------------------------------------------------------------------------
+
+
+def test_repeats_and_the_other_protocol_are_a_link_away(tmp_path: Path) -> None:
+    runs = runs_of(clients=(1, 10), repeats=3)
+    middle = runs.index[(runs["protocol"] == "jpaxos") & (runs["clients"] == 10)][1]
+    found = links(page_of(tmp_path, runs, row=middle))
+    assert found["Previous repeat"] == [one_run.link("one", "jpaxos-3-10-0")]
+    assert found["Next repeat"] == [one_run.link("one", "jpaxos-3-10-2")]
+    assert found["Same point with S-Paxos"] == [one_run.link("one", "spaxos-3-10-1")]
+
+
+def test_the_first_and_the_only_repeat_have_none_before_and_after(tmp_path: Path) -> None:
+    found = links(page_of(tmp_path, runs_of(("jpaxos",), clients=(1,), repeats=1)))
+    assert {"Previous repeat", "Next repeat"}.isdisjoint(found)
+    assert not any(name.startswith("Same point") for name in found)
+
+
+def test_a_link_leads_to_the_same_point_of_the_other_protocol(site: Site, root: Path) -> None:
+    page = site.open("/run", folder="before", run=some_run(root / "before"))
+    page.get_by_role("link", name="Same point with S-Paxos").click()
+    expect(page.get_by_role("heading", name="S-Paxos, n = 3, 100 clients")).to_be_visible()
+    page.get_by_role("link", name="Same point with JPaxos").click()
+    expect(page.get_by_role("heading", name="JPaxos, n = 3, 100 clients")).to_be_visible()
+
+
+def test_a_click_on_its_name_shows_another_percentile(site: Site, root: Path) -> None:
+    page = site.open("/run", folder="before", run=some_run(root / "before"))
+    hidden = page.locator(".legend3 .traces", has_text="p99.9")
+    expect(hidden).to_have_css("opacity", "0.5")
+    hidden.locator(".legend3toggle").click()
+    expect(hidden).to_have_css("opacity", "1")
