@@ -64,7 +64,7 @@ def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> s
     points, sound = summarise.summary(runs), runs[summarise.is_sound(runs)]
     parts = [
         _header(runs),
-        words(findings(runs, points, over_time.events)),
+        words(each[:3] for each in findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
         *(_transport(sound, counters) if transport.compares(sound) else []),
         *(_figures(points, sound, counters) if len(points) else []),

@@ -84,9 +84,11 @@ def disturbed(
 ) -> Disturbed:
     """Return runs under 1,000 clients, each with the story of its faults, or with none for ""."""
     parts = []
-    for words in faults:
+    for number, words in enumerate(faults):
         runs = runs_of(protocols, clients=(1_000,), repeats=repeats)
-        runs = runs.assign(faults=words, duration_s=duration_s, run_id=runs["run_id"] + words)
+        runs = runs.assign(
+            faults=words, duration_s=duration_s, run_id=runs["run_id"] + f"-{number}"
+        )
         parts += [_disturbed(run) for run in runs.to_dict("records")]
     return Disturbed(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
 
