@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -73,23 +75,26 @@ def test_a_cluster_without_authentication_is_reached_whatever_rays_variables_say
         )
 
 
-def test_a_cluster_with_tokens_gets_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def _reach(address: str, token: str) -> "subprocess.CompletedProcess[str]":
+    """Ask for the version of Ray in a process of its own: Ray keeps a token while one lives."""
+    ask = "import sys; from experiments.jobs import Jobs; print(Jobs(sys.argv[1]).ray_version())"
+    command = [sys.executable, "-c", ask, address]
+    environment = os.environ | {"RAY_AUTH_TOKEN": token}
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+
+
+def test_a_cluster_with_tokens_gets_ours() -> None:
     """RAY_AUTH_MODE need not be set: Ray would send none without it."""
     token = "0" * 64
-    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
     with dashboard(_answers("token"), token=f"Bearer {token}") as address:
-        assert Jobs(address).ray_version() == "2.60.0"
+        reached = _reach(address, token)
+    assert reached.stdout == "2.60.0\n", reached.stderr
 
 
-def test_a_cluster_that_wants_another_token_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
-    with (
-        dashboard(_answers("token"), token=f"Bearer {'1' * 64}") as address,
-        pytest.raises(JobsError, match="does not accept our token; set RAY_AUTH_TOKEN"),
-    ):
-        Jobs(address)
+def test_a_cluster_that_wants_another_token_says_what_to_do() -> None:
+    with dashboard(_answers("token"), token=f"Bearer {'1' * 64}") as address:
+        reached = _reach(address, "0" * 64)
+    assert "does not accept our token; set RAY_AUTH_TOKEN" in reached.stderr
 
 
 @pytest.mark.parametrize("address", ["auto", "HEAD:8265", "ray://HEAD:10001", ""])

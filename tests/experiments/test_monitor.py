@@ -169,18 +169,25 @@ def test_before_the_clients_are_heard_of_there_is_no_moment(
 def test_a_run_begins_without_the_moments_of_the_one_before_and_keeps_the_latest(
     tmp_path: Path, written: Written
 ) -> None:
+    fleet = Address("fleet", 0)
     with Monitor(tmp_path, SUITE, RUNS) as monitor:
         monitor.started(RUNS[0])
-        for _ in range(MOMENTS_MAX + 5):
-            monitor.tell(news())
-        full = written.wait_for(lambda told: bool(told.run and told.run.moments)).run
+        for second in range(MOMENTS_MAX + 5):
+            actors = {fleet: lately(second, second + 1.0, completed=500.0)}
+            monitor.tell(news(actors=actors))
+        last_s = MOMENTS_MAX + 5.0
+        full = written.wait_for(
+            lambda told: bool(
+                told.run and told.run.moments and told.run.moments[-1].time_s == last_s
+            )
+        ).run
         monitor.started(RUNS[1])
         empty = written.wait_for(
             lambda told: told.run is not None and told.run.run_id == RUNS[1].run_id
         ).run
     assert full is not None
     assert empty is not None
-    assert len(full.moments) == MOMENTS_MAX
+    assert [moment.time_s for moment in full.moments] == [6.0 + each for each in range(MOMENTS_MAX)]
     assert empty.moments == ()
 
 
