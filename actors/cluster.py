@@ -25,7 +25,7 @@ from actors.injector import Injector
 from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
 from actors.news import News
-from actors.place import Placement
+from actors.place import ANYWHERE, Placement
 from actors.reporter import Reporter
 from actors.stage import CALL_TIMEOUT_S, Stage
 
@@ -35,7 +35,7 @@ SETTLE_TIMEOUT_S = 10.0
 class Cluster:
     """The actors of one configuration. A context manager: started inside, gone outside."""
 
-    def __init__(self, config: LoadConfig, placement: Placement = "spread") -> None:
+    def __init__(self, config: LoadConfig, placement: Placement = ANYWHERE) -> None:
         self._config = config
         self._stage = Stage(config, placement)
         self._crew = self._stage.crew

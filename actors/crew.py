@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from actors.core.ids import Address, Role
 from actors.errors import ClusterError
@@ -15,11 +15,21 @@ from actors.hosted import in_one_line
 
 STOP_TIMEOUT_S = 10.0
 
+NODE_LOSS_S = 30.0
+"""How long to wait for Ray to say why an actor cannot be reached: it notices lost nodes late."""
+
+WATCH_AGAIN_S = 1.0
+"""How long to wait before an actor is watched again that could not be reached."""
+
 T = TypeVar("T")
 
 
 class Gone(Exception):  # noqa: N818 # Nothing is wrong with that.
     """An actor has left on purpose, and will not answer."""
+
+
+class UnreachableError(ClusterError):
+    """An actor cannot be reached: it may be gone, or the network between."""
 
 
 class Crew:
@@ -91,9 +101,15 @@ class Crew:
         except RayTaskError as error:
             raise ClusterError(f"{address} failed: {in_one_line(error.cause)}") from error
         except RayError as error:
-            if self._actors.get(address) is not actor:
+            if not self._is_there(address, actor):
                 raise Gone from error
+            if isinstance(error, ActorUnavailableError):
+                raise UnreachableError(f"{address} cannot be reached") from error
             raise ClusterError(f"{address} died: {cause_of_death(error)}") from error
+
+    def _is_there(self, address: Address, actor: Any) -> bool:
+        """Say whether an actor has not left, nor been followed by another."""
+        return self._actors.get(address) is actor
 
     # --- Watching ---
 
@@ -112,6 +128,8 @@ class Crew:
             self.beside(self._see_end(address, self._actors[address], self._watches[address]))
         working = asyncio.create_task(work)
         await asyncio.wait((working, self._broken), return_when=asyncio.FIRST_COMPLETED)
+        if working.done() and isinstance(working.exception(), UnreachableError):
+            await asyncio.wait((self._broken,), timeout=NODE_LOSS_S)
         if self._broken.done():
             self._broken.result()
         return working.result()
@@ -132,8 +150,17 @@ class Crew:
                 self._broken.set_exception(error)
 
     async def _see_end(self, address: Address, actor: Any, watch: Any) -> None:
-        reason = await self._result(address, actor, watch)
-        raise ClusterError(f"{address} stopped: {reason}")
+        while True:
+            try:
+                reason = await self._result(address, actor, watch)
+            except UnreachableError:
+                # It goes on if that was the network; if not, Ray will know why.
+                await asyncio.sleep(WATCH_AGAIN_S)
+                if not self._is_there(address, actor):
+                    raise Gone from None
+                self._watches[address] = watch = actor.watch.remote()
+            else:
+                raise ClusterError(f"{address} stopped: {reason}")
 
     # --- The end ---
 
@@ -171,10 +198,15 @@ async def _complete(calls: Iterable[asyncio.Task[None]], timeout_s: float) -> No
     await asyncio.wait(late) if late else None
 
 
+_NEVER_RAN = "The actor never ran - it was cancelled before it started running."
+"""What Ray adds to the reason."""
+
+
 def cause_of_death(error: RayError) -> str:
     """Return what Ray says at last about the end of an actor, without its general advice.
 
     An exception stands there with its module: it goes by its name elsewhere.
     """
-    told = str(error).strip().splitlines()[-1].partition(" Some common causes")[0]
+    lines = str(error).replace(_NEVER_RAN, "").strip().splitlines()
+    told = lines[-1].strip().partition(" Some common causes")[0]
     return re.sub(r"^(\w+\.)+(?=\w+:)", "", told)

@@ -53,7 +53,7 @@ class Host:
         self._node = node
         self._journal = journal
         self._commit = (
-            GroupCommit(journal, self._release, self._fail) if journal is not None else None
+            GroupCommit(journal, self._release, self.fail) if journal is not None else None
         )
         self._loop = asyncio.get_running_loop()
         self._clock = clock or MachineClock()
@@ -94,8 +94,14 @@ class Host:
         try:
             act(self._clock.now())
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         self._drain()
+
+    def fail(self, error: Exception) -> None:
+        """Take no more events, because of an error."""
+        _log.error("%s stops", self.me, exc_info=error)
+        if not self.failed.done():
+            self.failed.set_exception(error)
 
     def table(self, after_s: float = -math.inf) -> MeterTable:
         """Return what was metered since `begin`, or later than `after_s` of the run."""
@@ -134,7 +140,7 @@ class Host:
         except RemoteProtocolError:
             raise
         except Exception as error:  # A bug in a node must stop the run, not the loop.
-            self._fail(error)
+            self.fail(error)
         finally:
             self._drain()
 
@@ -157,7 +163,7 @@ class Host:
                     effects = self._commit.admit(effects)
                 self._perform(effects)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
         if self._awaited:
             self._wake()
 
@@ -168,7 +174,7 @@ class Host:
         try:
             self._perform(sends)
         except Exception as error:
-            self._fail(error)
+            self.fail(error)
 
     def _wake(self) -> None:
         for waiting in list(self._awaited):
@@ -221,7 +227,7 @@ class Host:
             gauges = {**self._node.gauges(), "queued_bytes": self.transport.queued_bytes()}
             self._meter.sample(time_s, gauges, self._counts())
         except Exception as error:  # Not to be measured any more would go unnoticed.
-            self._fail(error)
+            self.fail(error)
         # Timers may fire a little early: aim at the edge after the one that was meant.
         edge_s = (math.floor((time_s + TIMER_ERROR_S) / BIN_S) + 1) * BIN_S
         self._sample_at = self._began_at + edge_s
@@ -231,8 +237,3 @@ class Host:
         stored = self._journal.counts() if self._journal else {}
         late = {"samples": self._samples, "sampled_late_s": self._sampled_late_s}
         return {**self._node.counts(), **self.transport.counts(), **stored, **late}
-
-    def _fail(self, error: Exception) -> None:
-        _log.error("%s stops", self.me, exc_info=error)
-        if not self.failed.done():
-            self.failed.set_exception(error)

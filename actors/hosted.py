@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import ray
 import ray.util
@@ -30,6 +30,7 @@ from actors.model.cells import SharedCells
 from actors.model.limited import Limited
 from actors.storage.journal import Journal
 from actors.transport.base import Endpoint, Receiver, Transport
+from actors.transport.ray_call import OrderError, RayTransport
 from actors.transport.tcp import TcpTransport
 
 AnyNode = TypeVar("AnyNode", bound=Node)
@@ -52,6 +53,7 @@ class Hosted:
 
     _host: Host
     _links: Links
+    _calls: RayTransport
 
     def __init__(
         self,
@@ -107,15 +109,31 @@ class Hosted:
         return 0
 
     def _connect(self, receiver: Receiver) -> Links:
-        tcp = TcpTransport(
-            self._me,
-            self._secret,
-            receiver,
-            frame_bytes_max=self._config.frame_bytes_max,
-            queue_bytes_max=self._config.queue_bytes_max,
-        )
-        self._links = Links(tcp, self._config.queue_bytes_max, self._clock)
+        limits = {
+            "frame_bytes_max": self._config.frame_bytes_max,
+            "queue_bytes_max": self._config.queue_bytes_max,
+        }
+        transport: Transport
+        if self._config.transport == "ray":
+            transport = self._calls = RayTransport(self._me, receiver, _this_actor, **limits)
+        else:
+            transport = TcpTransport(self._me, self._secret, receiver, **limits)
+        self._links = Links(transport, self._config.queue_bytes_max, self._clock)
         return self._links
+
+    async def meet(self, peer: Address, number: int, endpoint: Endpoint) -> None:
+        """Take in a connection of a peer whose messages are calls."""
+        self._calls.meet(peer, number, endpoint)
+
+    # No record of every message for Ray's dashboard: keeping that would be a load of its own.
+    @ray.method(enable_task_events=False)
+    async def take(self, call: bytes) -> bool:
+        """Take messages of such a peer; return whether its connection still stands."""
+        try:
+            return await self._calls.take(call)
+        except OrderError as error:
+            self._host.fail(error)
+            raise
 
     async def connect(
         self, dial: dict[Address, Endpoint], expect: list[Address], timeout_s: float
@@ -176,6 +194,11 @@ class Hosted:
         """Stop the node and close all connections."""
         self._host.stop()
         await self._host.transport.close()
+
+
+def _this_actor() -> Any:
+    """Return the handle of the actor that this process is; Ray types its handles as Any."""
+    return ray.get_runtime_context().current_actor
 
 
 def restored(

@@ -6,6 +6,7 @@ answered, and nobody waits for it: what it measured is told later.
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ from actors.errors import ClusterError
 from actors.measurements import EventRow
 from actors.metering import MeterTable
 from actors.news import Lately, News
+
+_log = logging.getLogger(__name__)
 
 PERIOD_S = 0.4
 """Time between two rounds of questions: with the answers, it makes at least two rounds a second."""
@@ -43,13 +46,15 @@ class Reporter:
         self._begin_news()
 
     async def run(self) -> None:
-        """Tell news until cancelled."""
+        """Tell news until cancelled, or until they are not taken."""
         try:
             while True:
                 await asyncio.sleep(PERIOD_S)
                 await self._ask()
                 self._tell(News(self._actors, self._latencies, list(self._events)))
                 self._begin_news()
+        except Exception:  # Who watches must not cost a run.
+            _log.exception("nobody hears of this run any more")
         finally:
             for asked in self._asked.values():
                 asked.cancel()

@@ -23,12 +23,21 @@ Row = Mapping[Hashable, Any]
 """A row of `experiments.summarise.summary`."""
 
 
+class About(NamedTuple):
+    """What a sentence tells: numbers of points, by their columns."""
+
+    points: Sequence[Row]
+    columns: Sequence[str]
+
+
 class Finding(NamedTuple):
     """A heading, what there is to say under it, and a list that goes with it; all HTML."""
 
     heading: str
     text: str
     items: list[str]
+    about: Sequence[About] = ()
+    """What the first items tell, one each."""
 
 
 def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> list[Finding]:
@@ -42,7 +51,12 @@ def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> 
     found = [
         Finding("What was run", _what_was_run(runs), []),
         _under_faults(runs, events),
-        Finding("S-Paxos against JPaxos", "", [*map(_ratio, peaks), *_at_equal_load(opened)]),
+        Finding(
+            "S-Paxos against JPaxos",
+            "",
+            [*map(_ratio, peaks), *_at_equal_load(opened)],
+            [About((pair.spaxos, pair.jpaxos), ("throughput_rps",)) for pair in peaks],
+        ),
         Finding("Why", "", list(_reasons(peaks, runs["cores"]))),
         _peaks(closed),
         _offered(opened),
@@ -82,7 +96,8 @@ def _hosts(runs: pd.DataFrame) -> Iterator[str]:
     """Yield the kinds of hosts, each with the backends that ran it."""
     backends_of: dict[str, list[str]] = {}
     for backend, rows in runs.groupby("backend"):
-        backends_of.setdefault(_limits(rows), []).append(_BACKENDS[str(backend)])
+        words = _BACKENDS.get(str(backend), f"by the backend {escape(str(backend) or '?')}")
+        backends_of.setdefault(_limits(rows), []).append(words)
     for hosts, backends in backends_of.items():
         yield f"{hosts}, {_listed(backends)}"
 
@@ -98,7 +113,7 @@ def _limits(runs: pd.DataFrame) -> str:
     return f"hosts {_listed(kinds)}"
 
 
-_BACKENDS = {"live": "on Ray", "sim": "in virtual time"}
+_BACKENDS = {"live": "on Ray", "sim": "in virtual time", "null_actor": "as a null actor"}
 
 
 def _under_faults(runs: pd.DataFrame, events: pd.DataFrame) -> Finding:
@@ -277,7 +292,9 @@ def _peaks(curves: Sequence[Series]) -> Finding:
         for curve, peak in zip(curves, peaks, strict=True)
     ]
     text = "* The most clients tried: the true peak may lie beyond." if any(may_rise) else ""
-    return Finding("Peak throughput", text, list(map(_peak, curves, peaks, may_rise)))
+    told = ("throughput_rps", "latency_ms_p99")
+    about = [About((peak,), told) for peak in peaks]
+    return Finding("Peak throughput", text, list(map(_peak, curves, peaks, may_rise)), about)
 
 
 def _peak(curve: Series, peak: Row, may_rise: bool) -> str:
@@ -378,13 +395,13 @@ def _listed_runs(runs: pd.DataFrame, chosen: "pd.Series[bool]", reason: str) -> 
 
 
 def _peak_of(curve: Series) -> Row:
-    return curve.rows.to_dict("records")[int(curve.rows["throughput_rps"].argmax())]
+    return curve.rows.to_dict("records")[int(curve.rows["throughput_rps"].fillna(0).argmax())]
 
 
 def _share_of_limit(point: Row) -> float:
     """Return how much of what the hosts allow is reached; 0 where they have no limits."""
     limit_rps = point["limit_rps"]
-    return float(point["throughput_rps"] / limit_rps) if math.isfinite(limit_rps) else 0.0
+    return float(point["throughput_rps"] / limit_rps) if 0 < limit_rps < math.inf else 0.0
 
 
 def _latency(point: Row) -> str:

@@ -12,7 +12,7 @@ from dashboards.page import paragraph, table
 from experiments import summarise
 from experiments.evaluation import COMMANDS, Figure
 
-BACKENDS = {"sim": "virtual time", "live": "live, on Ray"}
+BACKENDS = {"sim": "virtual time", "live": "live, on Ray", "null_actor": "a null actor on Ray"}
 
 _ONE_SUITE = (
     "A single suite, from the folder of this report; its <code>suite.toml</code> is the suite as "
@@ -97,9 +97,13 @@ def _named(run: Mapping[Any, Any], figures: Sequence[Figure]) -> list[str]:
     case = f", case {escape(run['case'])}" if run["case"] else ""
     name = (
         f"{theme.label(run['protocol'])}, n = {run['replicas']}, {run['clients']:,} clients{case}, "
-        f"{BACKENDS[run['backend']]}, repeat {run['repeat']}"
+        f"{_backend(run['backend'])}, repeat {run['repeat']}"
     )
     return ["<br>".join(links), f"<code>{escape(run['suite'])}</code>", name]
+
+
+def _backend(name: str) -> str:
+    return BACKENDS.get(name, escape(name))
 
 
 def _reason(run: Mapping[Any, Any]) -> str:
@@ -112,7 +116,7 @@ def durations(runs: pd.DataFrame) -> str:
     rows = [
         [
             f"<code>{escape(str(suite))}</code>",
-            " and ".join(BACKENDS[each] for each in sorted(of_suite["backend"].unique())),
+            " and ".join(map(_backend, sorted(of_suite["backend"].unique()))),
             str(len(of_suite)),
             _minutes(of_suite["wall_s"].sum()),
         ]

@@ -8,7 +8,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import faults, record
-from dashboards.figures import hosts, latency_throughput, percentiles, throughput, timeline
+from dashboards.figures import (
+    hosts,
+    latency_throughput,
+    percentiles,
+    throughput,
+    timeline,
+    transport,
+)
 from dashboards.findings import findings
 from dashboards.page import drawing, page, paragraph, section, words
 from experiments import results, summarise
@@ -54,12 +61,13 @@ def read_over_time(results_dir: Path, runs: pd.DataFrame) -> OverTime:
 
 def render(runs: pd.DataFrame, counters: pd.DataFrame, over_time: OverTime) -> str:
     """Return the report of these tables as HTML; `runs` has at least one row, of any outcome."""
-    points = summarise.summary(runs)
+    points, sound = summarise.summary(runs), runs[summarise.is_sound(runs)]
     parts = [
         _header(runs),
-        words(findings(runs, points, over_time.events)),
+        words(each[:3] for each in findings(runs, points, over_time.events)),
         *(_timeline(runs, over_time) if len(faults.with_faults(runs)) else []),
-        *(_figures(points, runs[summarise.is_sound(runs)], counters) if len(points) else []),
+        *(_transport(sound, counters) if transport.compares(sound) else []),
+        *(_figures(points, sound, counters) if len(points) else []),
         section("All runs", record.run_table(runs)),
         section("Settings that all runs shared", record.constant_settings(runs)),
         section("Environment", record.environment(runs)),
@@ -90,6 +98,13 @@ def _figures(points: pd.DataFrame, runs: pd.DataFrame, counters: pd.DataFrame) -
         (hosts, hosts.draw(runs, counters)),
     ]
     return [_figure(module.TITLE, module.WHAT_TO_SEE, figure) for module, figure in drawn]
+
+
+def _transport(runs: pd.DataFrame, counters: pd.DataFrame) -> list[str]:
+    costs = transport.costs(runs, counters)
+    said = "".join(map(paragraph, transport.told(costs)))
+    see = paragraph(transport.WHAT_TO_SEE, "see")
+    return [section(transport.TITLE, see + said + drawing(transport.draw(costs)))]
 
 
 def _timeline(runs: pd.DataFrame, over_time: OverTime) -> list[str]:

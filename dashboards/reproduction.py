@@ -99,8 +99,10 @@ class Material:
         return OverTime(*map(_joined, zip(*parts, strict=True)))
 
     def _by_folder(self) -> Iterator[tuple[Path, list[str]]]:
-        for suite, runs in self.sound_runs.groupby("suite"):
-            yield self.folder / str(suite), runs["run_id"].tolist()
+        for suite in self._suites:  # What the table calls it might lead elsewhere.
+            run_ids = self.sound_runs.loc[self.sound_runs["suite"] == suite, "run_id"]
+            if len(run_ids):
+                yield self.folder / suite, run_ids.tolist()
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

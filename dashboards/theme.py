@@ -62,6 +62,7 @@ _PROTOCOLS = {
     "jpaxos": ("JPaxos", "#0072B2"),
     "spaxos": ("S-Paxos", "#D55E00"),
     "multipaxos": ("MultiPaxos", "#009E73"),
+    "unreplicated": ("Unreplicated", "#7B8794"),
 }
 _SPARE_COLOURS = ("#CC79A7", "#A6761D", "#8A6FC9")
 COLOURS = (*(shade for _, shade in _PROTOCOLS.values()), *_SPARE_COLOURS)

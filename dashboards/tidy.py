@@ -38,6 +38,16 @@ def plain(text: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
+def csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV, in which no text is a formula to a spreadsheet."""
+    return table.map(_harmless).to_csv(index=False)
+
+
+def _harmless(cell: object) -> object:
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else cell
+
+
 # --- Points -------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,9 @@ from experiments.runner import Backend, Measured
 from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig
 
+CARRIED_OUT_BY = {"live": "live", "null_actor": "live", "sim": "sim"}
+"""Which backend carries out the runs of each setting of `backend`: there is one Ray for all."""
+
 
 class Backends:
     """What `coming` runs need; the live backend is at `address`, or on a Ray of its own.
@@ -23,7 +26,7 @@ class Backends:
         tell: Callable[[News], None] | None = None,
     ) -> None:
         self._backends: dict[str, Backend] = {}
-        names = {config.backend for config in coming}
+        names = {CARRIED_OUT_BY[config.backend] for config in coming}
         # Beside a live run nothing else must use the machine.
         ahead = coming if names == {"sim"} else ()
         for name in sorted(names):
@@ -42,7 +45,7 @@ class Backends:
 
     def run(self, config: RunConfig) -> Measured:
         """Carry out one run; raises RunFailed where it cannot be done."""
-        return self._backends[config.backend].run(config)
+        return self._backends[CARRIED_OUT_BY[config.backend]].run(config)
 
 
 def _make(

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 from actors.sim.mix import MIXES, Case, Outcome, run
 from actors.sim.mutants import MUTANTS, Catch, hunt
 from experiments.errors import EXIT_FAILED, InputError
@@ -110,8 +110,8 @@ def parse_without(text: str) -> frozenset[int]:
 def check_names(protocols: Iterable[str], replicas: Iterable[int], mix: str) -> None:
     """Raise InputError for what there is not."""
     for protocol in protocols:
-        if protocol not in PROTOCOLS:
-            raise InputError(f"--protocol {protocol}: must be one of {', '.join(PROTOCOLS)}")
+        if protocol not in REPLICATED:
+            raise InputError(f"--protocol {protocol}: must be one of {', '.join(REPLICATED)}")
     for number in replicas:
         if not 3 <= number <= 15 or number % 2 == 0:
             raise InputError(f"--replicas {number}: must be odd, from 3 to 15")

@@ -7,7 +7,6 @@ imported by it, for the others' sake.
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -15,6 +14,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from experiments import about
 from experiments.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -56,7 +56,7 @@ def _end(line: object, code: int = EXIT_USAGE) -> NoReturn:
 
 app = typer.Typer(
     cls=_Commands,
-    help=metadata.metadata("paxoscope")["Summary"],
+    help=about.summary(),
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -71,7 +71,7 @@ def main() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"paxoscope {metadata.version('paxoscope')}")
+        typer.echo(f"{about.NAME} {about.version()}")
         raise typer.Exit
 
 
@@ -112,6 +112,80 @@ def run(
         suite, out=out, overrides=overrides or [], address=address, with_report=report
     )
     raise typer.Exit(code)
+
+
+_Job = Annotated[str, typer.Argument(metavar="ID", help="Name of a job that was submitted.")]
+_Head = Annotated[
+    str,
+    typer.Option(
+        metavar="http://HEAD:8265",
+        envvar="RAY_API_SERVER_ADDRESS",
+        help="Where the head of a Ray cluster answers jobs.",
+    ),
+]
+_Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="Folder for the results here; results/<suite> unless given."
+    ),
+]
+
+
+@app.command()
+def submit(  # noqa: PLR0917 # Options of a command are named by their users.
+    suite: Annotated[str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")],
+    address: _Head,
+    out: _Home = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="As for `paxoscope run`. Repeatable."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show its progress, and fetch the results at its end.")
+    ] = False,
+    dependencies: Annotated[
+        Literal["pinned", "cluster"],
+        typer.Option(
+            help="Install the versions that are installed here, where the cluster has others, or "
+            "use what it has."
+        ),
+    ] = "pinned",
+    kept_in: Annotated[
+        str,
+        typer.Option("--kept-in", metavar="DIR", help="Folder on the head for results of jobs."),
+    ] = "~/paxoscope",
+) -> None:
+    """Run a suite, or what is missing of it, as a job on a Ray cluster."""
+    from experiments import submit as submission
+
+    code = submission.submit(
+        suite,
+        overrides or [],
+        address=address,
+        out=out,
+        follows=follow,
+        dependencies=dependencies,
+        kept_in=kept_in,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def attach(job: _Job, address: _Head, out: _Home = None) -> None:
+    """Follow a job to its end, and fetch its results."""
+    from experiments import submit as submission
+    from experiments.jobs import Jobs
+
+    raise typer.Exit(submission.attach(job, Jobs(address), out))
+
+
+@app.command()
+def fetch(job: _Job, address: _Head, out: _Home = None) -> None:
+    """Fetch what a job has finished so far, whether it goes on, failed or was stopped."""
+    from experiments import submit as submission
+    from experiments.jobs import Jobs
+
+    submission.fetch(job, Jobs(address), out)
 
 
 @app.command()
@@ -187,7 +261,7 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     ] = None,
 ) -> None:
     """Try to break the protocols in the simulator, seed by seed."""
-    from actors.core.registry import PROTOCOLS
+    from actors.core.registry import REPLICATED
     from actors.sim.mix import Case
     from experiments import check as checking
 
@@ -195,7 +269,7 @@ def check(  # noqa: PLR0917 # Options of a command are named by their users.
     if mutants:
         _refuse(given - {"mutants", "address"}, "--mutants")
         raise typer.Exit(checking.hunt_mutants(address))
-    protocols, sizes = protocol or list(PROTOCOLS), replicas or [3]
+    protocols, sizes = protocol or REPLICATED, replicas or [3]
     checking.check_names(protocols, sizes, faults)
     if seed is None:
         if alone := sorted(given & {"trace", "without", "requests"}):
@@ -305,6 +379,74 @@ def dashboard(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     server.serve(folder, host, port)
+
+
+testbed = typer.Typer(help="Several hosts on this machine, with network cards of their own.")
+app.add_typer(testbed, name="testbed")
+
+_Hosts = Annotated[int, typer.Option(help="Hosts with limits, beside the head.", min=1, max=100)]
+_Rate = Annotated[
+    float,
+    typer.Option(
+        "--rate-mbit-s",
+        help="What a host can send, and receive; 0 = no limit.",
+        min=0,
+        max=100_000,
+    ),
+]
+_Cores = Annotated[
+    float, typer.Option(help="Cores of a host, where there are quotas; 0 = no limit.", min=0)
+]
+
+
+@testbed.command("up")
+def bed_up(hosts: _Hosts = 3, rate: _Rate = 100.0, cores: _Cores = 1.0) -> None:
+    """Set a test bed up, with Ray on it, and say how to use it. Needs root."""
+    from experiments.testbed import commands
+    from experiments.testbed.bed import Shape
+    from experiments.testbed.network import Limits
+
+    commands.up(Shape(hosts, Limits(rate, cores)))
+
+
+@testbed.command("run", context_settings={"allow_interspersed_args": False})
+def bed_run(
+    command: Annotated[list[str], typer.Argument(metavar="COMMAND...", help="What to run there.")],
+    on: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="On this one; on one of its own unless given."),
+    ] = None,
+    hosts: _Hosts = 3,
+    rate: _Rate = 100.0,
+    cores: _Cores = 1.0,
+) -> None:
+    """Run a command on a test bed, whose Ray is at `--address auto` there."""
+    from experiments.testbed import commands
+    from experiments.testbed.bed import Shape
+    from experiments.testbed.network import Limits
+
+    raise typer.Exit(commands.run(on, Shape(hosts, Limits(rate, cores)), command))
+
+
+@testbed.command("list")
+def bed_list() -> None:
+    """List the test beds that are up, or left over."""
+    from experiments.testbed import commands
+
+    commands.show()
+
+
+@testbed.command("down")
+def bed_down(
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[N...]", help="Which; the only one unless given.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+) -> None:
+    """Take test beds down, and whatever is left of them."""
+    from experiments.testbed import commands
+
+    commands.down(numbers or [], everything)
 
 
 @app.command("list")

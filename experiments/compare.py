@@ -97,7 +97,8 @@ def changes(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `kind` ("configuration", "code", "versions" or "machine"), `what` (a column of the
     table of runs), `a` and `b`. Settings are compared between matching points, a row each distinct
-    pair of values; seeds are those of the first repeat. A commit with changed code is told even
+    pair of values, or by all their values where no point matches; seeds are those of the first
+    repeat. A commit with changed code is told even
     where it is the same: that code may be another.
     """
     rows = [*_changed_settings(runs_a, runs_b), *_changed_environment(runs_a, runs_b)]
@@ -269,12 +270,22 @@ def _badness(row: Row) -> tuple[int, float]:
 
 def _changed_settings(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> Iterator[Row]:
     keys = point_settings(runs_a, runs_b)
-    points_a, points_b = _by_point(_from_first(runs_a), keys), _by_point(_from_first(runs_b), keys)
+    runs_a, runs_b = _from_first(runs_a), _from_first(runs_b)
+    points_a, points_b = _by_point(runs_a, keys), _by_point(runs_b, keys)
     firsts = [(points_a[point][0], points_b[point][0]) for point in points_a if point in points_b]
+    if not firsts:
+        yield from _changed_values(runs_a, runs_b)
     for key in ("suite", *(key for key in _SETTINGS if key not in keys), "seed"):
         for before, after in dict.fromkeys((a[key], b[key]) for a, b in firsts):
             if before != after:
                 yield _changed("configuration", key, shown(before), shown(after))
+
+
+def _changed_values(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> Iterator[Row]:
+    for key in ("suite", *_SETTINGS, "seed"):
+        before, after = (dict.fromkeys(runs[key].sort_values()) for runs in (runs_a, runs_b))
+        if before.keys() != after.keys():
+            yield _changed("configuration", key, _some(before), _some(after))
 
 
 def _from_first(runs: pd.DataFrame) -> pd.DataFrame:

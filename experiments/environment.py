@@ -8,7 +8,12 @@ from pathlib import Path
 
 import psutil
 
-_PACKAGES = ("paxoscope", "ray", "numpy", "pandas", "pyarrow", "msgspec", "uvloop")
+from experiments import about
+
+COMMIT_FILE = "COMMIT"
+"""Beside code that was taken from a checkout to where there is none: the commit it had there."""
+
+_PACKAGES = ("ray", "numpy", "pandas", "pyarrow", "msgspec", "uvloop")
 _ROOT = Path(__file__).parents[1]
 
 
@@ -20,7 +25,11 @@ def describe() -> dict[str, str | int]:
 def versions() -> dict[str, str | int]:
     """Return the versions of Python and of the packages that a run's speed depends on."""
     packages = {f"{name}_version": metadata.version(name) for name in _PACKAGES}
-    return {**packages, "python_version": platform.python_version()}
+    return {
+        f"{about.NAME}_version": about.version(),
+        **packages,
+        "python_version": platform.python_version(),
+    }
 
 
 def machine() -> dict[str, str | int]:
@@ -45,8 +54,11 @@ def _cpu_model() -> str:
 def commit(root: Path = _ROOT) -> str:
     """Return the git commit of the checkout at `root`, marked "-dirty" if its code was changed.
 
-    Empty where `root` is not a checkout of this code, such as an installed package.
+    Where the code was brought from a checkout, that one's; empty where there was none, such as for
+    an installed package.
     """
+    if (root / COMMIT_FILE).is_file():
+        return (root / COMMIT_FILE).read_text(encoding="utf-8").strip()
     code = [name for name in ("actors", "experiments") if (root / name).is_dir()]
     # An environment's folder may lie inside a checkout of something else.
     if not code or not _git(root, "ls-files", *code):

@@ -36,7 +36,7 @@ class Countdown:
     def finished(self, run: Run, wall_s: float) -> None:
         """Take into account that `run` took `wall_s` seconds."""
         self._left.remove(run)
-        if run.config.backend == "live":
+        if run.config.backend != "sim":
             self._overheads_s.append(max(0.0, wall_s - _load_s(run)))
         overhead_s = (
             sum(self._overheads_s) / len(self._overheads_s) if self._overheads_s else OVERHEAD_S

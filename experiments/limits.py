@@ -153,6 +153,12 @@ def _multipaxos(ledger: Ledger, config: LoadConfig) -> None:
     _order_requests(ledger, config, ledger.batch(1))
 
 
+def _unreplicated(ledger: Ledger, config: LoadConfig) -> None:
+    batch = ledger.batch(config.batch_bytes_max)
+    ledger.serve(LEADER, batch)
+    ledger.execute(batch)
+
+
 def _order_requests(ledger: Ledger, config: LoadConfig, batch: bytes) -> None:
     ledger.serve(LEADER, batch)
     _order(ledger, config, batch)
@@ -194,6 +200,7 @@ _ROUNDS: dict[str, Callable[[Ledger, LoadConfig], None]] = {
     "jpaxos": _jpaxos,
     "spaxos": _spaxos,
     "multipaxos": _multipaxos,
+    "unreplicated": _unreplicated,
 }
 assert _ROUNDS.keys() == PROTOCOLS.keys(), "a protocol without its flow"
 

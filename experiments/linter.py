@@ -61,6 +61,9 @@ BOUND_SHARE = 0.9
 TOO_SHORT = "too-short"
 """The one rule that looks at the percentile that was asked for."""
 
+MIXED_FRAMES = "mixed-frames"
+"""The one rule about runs that are compared: it has a meaning over several result sets, too."""
+
 
 class Rule(NamedTuple):
     """What makes a number misleading, and what to do about it; a sentence each, for newcomers."""
@@ -142,7 +145,7 @@ RULES: Mapping[str, Rule] = {
         "Add clients until throughput stays, before calling it the most that is reached.",
         ("throughput",),
     ),
-    "mixed-frames": Rule(
+    MIXED_FRAMES: Rule(
         "warning",
         "A frame costs CPU whatever it holds, so runs whose requests share frames differently do "
         "not compare.",
@@ -197,6 +200,17 @@ def lint(
         for run_id, words in rule(evidence)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
+
+
+def lint_between(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the same of what only a look at several result sets can tell, with their `folder`.
+
+    `runs` have that column, too: a run_id is unique within a folder, not among several.
+    """
+    sound = runs.loc[is_sound(runs)]
+    words = _frames_differ(sound)
+    told = sound[["folder", "run_id"]] if words else sound[["folder", "run_id"]].head(0)
+    return told.assign(rule=MIXED_FRAMES, severity=RULES[MIXED_FRAMES].severity, words=words)
 
 
 # --- Runs that do not count ---------------------------------------------------------------------
@@ -272,11 +286,15 @@ def _is_certain(runs: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _mixed_frames(evidence: Evidence) -> Found:
-    runs = evidence.runs
+    if words := _frames_differ(evidence.runs):
+        yield from ((run_id, words) for run_id in evidence.runs["run_id"])
+
+
+def _frames_differ(runs: pd.DataFrame) -> str:
+    """Say how frames differ between runs; empty if they do not."""
     values = sorted(runs["requests_per_frame_max"].unique())
-    if len(values) > 1:
-        words = f"requests_per_frame_max is {', '.join(f'{each:,}' for each in values)}"
-        yield from ((run_id, words) for run_id in runs["run_id"])
+    told = f"requests_per_frame_max is {', '.join(f'{each:,}' for each in values)}"
+    return told if len(values) > 1 else ""
 
 
 # --- The load -----------------------------------------------------------------------------------
@@ -295,7 +313,8 @@ def kept_up(table: pd.DataFrame) -> "pd.Series[bool]":
     offered = table["arrival_rate_rps"] * table["duration_s"]
     answered = table["throughput_rps"] * table["duration_s"]
     # As many arrive as a Poisson process has them: their number has a variance equal to its mean.
-    return answered >= KEPT_UP_SHARE * offered - CHANCE * offered**0.5
+    by_chance = CHANCE * offered**0.5
+    return (offered == 0) | (answered >= KEPT_UP_SHARE * offered - by_chance)
 
 
 def _growing_queue(evidence: Evidence) -> Found:
@@ -405,5 +424,5 @@ _FINDERS: Mapping[str, Callable[[Evidence], Found]] = {
     "growing-queue": _growing_queue,
     "lost-messages": _lost_messages,
     "client-bound": _client_bound,
-    "mixed-frames": _mixed_frames,
+    MIXED_FRAMES: _mixed_frames,
 }

@@ -19,7 +19,10 @@ from actors.cluster import Cluster
 from actors.errors import ClusterError
 from actors.faults import Timeline, parse
 from actors.hosted import in_one_line
+from actors.labels import Selector, parse_for_hosts
 from actors.news import News
+from actors.null_actor import NullCalls
+from actors.place import Placement
 from experiments import summarise
 from experiments.errors import RunFailed, Terminated
 from experiments.measured import measured
@@ -71,7 +74,7 @@ class LiveBackend:
     def run(self, config: RunConfig) -> Measured:
         """Start a cluster, load it, collect, stop it; raises RunFailed."""
         try:
-            with Cluster(config.load_config(), config.placement) as cluster:
+            with _actors(config) as cluster:
                 cluster.run(config.load_s, _faults(config), config.warmup_s, self._tell)
                 return _judged(config, measured(cluster.measurements()))
         except ClusterError as error:
@@ -160,6 +163,17 @@ def _keep_to_loopback() -> None:
     # is imported: here, and in each of the processes that it starts.
     ray_constants.ENABLE_RAY_CLUSTER = False
     os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+
+
+def _actors(config: RunConfig) -> Cluster | NullCalls:
+    if config.backend == "null_actor":
+        return NullCalls(config.load_config())
+    return Cluster(config.load_config(), _placement(config))
+
+
+def _placement(config: RunConfig) -> Placement:
+    hosts_on, fleets_on = parse_for_hosts(config.hosts_on), Selector.parse(config.fleets_on)
+    return Placement(config.placement, hosts_on, fleets_on)
 
 
 def _faults(config: RunConfig) -> Timeline:

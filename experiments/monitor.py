@@ -7,7 +7,7 @@ life. A file that cannot be written costs the watchers their view, never the swe
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -17,7 +17,7 @@ import msgspec
 
 from actors.core.histogram import Counts, percentile_s
 from actors.core.ids import Address
-from actors.news import News
+from actors.news import Lately, News
 from experiments import progress
 from experiments.estimate import Countdown
 from experiments.progress import CurrentRun, Happening, HostUsage, Moment, Progress
@@ -31,6 +31,9 @@ PERIOD_S = 0.4
 
 MOMENTS_MAX = 300
 """Moments of a run that are kept, the latest ones: two minutes, or more."""
+
+FRESH_S = 1.0
+"""Time for which what was heard of an actor stands for it: not all answer each time."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Monitor:
             told_at_s=time.time(),
             remaining_s=self._countdown.remaining_s(),
         )
+        self._heard: dict[Address, Lately] = {}
         self._moments: deque[Moment] = deque(maxlen=MOMENTS_MAX)
         self._over = Event()
         self._writer = Thread(target=self._keep_writing, name="monitor", daemon=True)
@@ -69,6 +73,7 @@ class Monitor:
     def started(self, run: Run) -> None:
         """Hear that `run` begins."""
         self._moments.clear()
+        self._heard.clear()
         self._change(run=_current(self._suite, run))
 
     def finished(self, run: Run, row: Row) -> None:
@@ -79,7 +84,9 @@ class Monitor:
 
     def tell(self, news: News) -> None:
         """Hear what the actors of the current run have measured."""
-        self._moments.extend(_moments(news))
+        self._heard = _fresh(self._heard | news.actors)
+        if any(address.role == "fleet" for address in news.actors):
+            self._moments.append(_moment(self._heard, news.latencies))
         run = self._told.run
         assert run is not None, "there is no run to tell of"
         events = tuple(Happening(*row) for row in news.events)
@@ -127,27 +134,34 @@ def _current(suite: Suite, run: Run) -> CurrentRun:
 # --- From news to a moment ----------------------------------------------------------------------
 
 
-def _moments(news: News) -> Iterator[Moment]:
-    """Yield the moment that news tell of; none where no fleet was heard of."""
-    fleets = [lately for address, lately in news.actors.items() if address.role == "fleet"]
-    if fleets:
-        yield Moment(
-            time_s=max(fleet.until_s for fleet in fleets),
-            throughput_rps=sum(fleet.rate("completed") for fleet in fleets),
-            latency_ms_p50=_percentile_ms(news.latencies, 50),
-            latency_ms_p99=_percentile_ms(news.latencies, 99),
-            hosts=tuple(_hosts(news)),
-        )
+def _fresh(heard: dict[Address, Lately]) -> dict[Address, Lately]:
+    """Return what was heard a moment ago: who was not heard of since may be gone."""
+    latest_s = max((lately.until_s for lately in heard.values()), default=0.0)
+    return {
+        address: lately for address, lately in heard.items() if latest_s - lately.until_s <= FRESH_S
+    }
+
+
+def _moment(heard: Mapping[Address, Lately], latencies: Counts) -> Moment:
+    """Return the moment that all who were heard of tell of, at least one fleet."""
+    fleets = [lately for address, lately in heard.items() if address.role == "fleet"]
+    return Moment(
+        time_s=max(fleet.until_s for fleet in fleets),
+        throughput_rps=sum(fleet.rate("completed") for fleet in fleets),
+        latency_ms_p50=_percentile_ms(latencies, 50),
+        latency_ms_p99=_percentile_ms(latencies, 99),
+        hosts=tuple(_hosts(heard)),
+    )
 
 
 def _percentile_ms(latencies: Counts, q: float) -> float | None:
     return 1000 * percentile_s(latencies, q) if latencies.any() else None
 
 
-def _hosts(news: News) -> Iterator[HostUsage]:
-    hosts = sorted((each for each in news.actors if each.role != "fleet"), key=_number)
+def _hosts(heard: Mapping[Address, Lately]) -> Iterator[HostUsage]:
+    hosts = sorted((each for each in heard if each.role != "fleet"), key=_number)
     for host, addresses in groupby(hosts, _number):
-        nodes = [news.actors[address] for address in addresses]
+        nodes = [heard[address] for address in addresses]
         # Where CPU is modelled, the machine's own says nothing about the hosts.
         modelled_cores = sum(node.rate("modelled_cpu_s") for node in nodes)
         yield HostUsage(

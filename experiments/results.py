@@ -15,18 +15,23 @@ is either there with all its tables or not there. A run is finished if its row s
 """
 
 import fcntl
+import itertools
 import os
+import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.errors import InputError
 from experiments.spec import RunConfig, Suite
+from experiments.summarise import LIMIT, MEASURES
 
 TIMELINE_COLUMNS = {
     "fleet": int,
@@ -74,16 +79,8 @@ CONFIGURATION_COLUMNS = tuple(
 """How runs.parquet begins; measurements and provenance come after these."""
 
 _LATER_COLUMNS = (
-    *(
-        "limit_rps",
-        "limit_by",
-        "completed",
-        "retried",
-        "unavailability_s",
-        "recovery_s",
-        "cpu_us_per_request",
-    ),
-    *("run_id", "started_at", "cpu_model", "cores", "memory_bytes", "os", "commit"),
+    *("run_id", *LIMIT, *MEASURES, "completed", "retried", "unavailability_s", "recovery_s"),
+    *("started_at", "wall_s", "cpu_model", "cores", "memory_bytes", "os", "commit"),
 )
 _TEXTS = {
     *(key for key, value in msgspec.structs.asdict(RunConfig()).items() if isinstance(value, str)),
@@ -105,6 +102,12 @@ RUNS_COLUMNS: Mapping[str, type[float | str]] = {
 }
 """The columns of runs.parquet that readers rely on; those of numbers may also be whole."""
 
+_NEVER_MISSING = {*_TEXTS, *_POINT, "repeat", "seed", *CONFIGURATION_COLUMNS}
+"""All others were measured, and are nan where there was nothing to measure."""
+
+_RUN_ID = re.compile(r"[\w-]+", re.ASCII)
+"""It becomes the name of a file, and must not lead elsewhere."""
+
 _OTHER_VERSION = (
     "written by another version (read it with that one, or run the suite into a new folder)"
 )
@@ -118,12 +121,12 @@ class ResultsError(InputError):
 
 def runs(folder: Path) -> pd.DataFrame:
     """Return the table of runs, one row each, at least one; raises ResultsError."""
-    if not os.path.isfile(_runs_path(folder)):
-        raise ResultsError(f"{folder}: no results here (no {_runs_path(folder).name})")
-    table: pd.DataFrame = _read(_runs_path(folder)).to_pandas()
+    if not os.path.isfile(runs_path(folder)):
+        raise ResultsError(f"{folder}: no results here (no {runs_path(folder).name})")
+    table: pd.DataFrame = _read(folder, runs_path(folder)).to_pandas()
     wrong = next(_wrong_columns(table), None)
     if wrong:
-        raise ResultsError(f"{_runs_path(folder)}: {wrong}")
+        raise ResultsError(f"{runs_path(folder)}: {wrong}")
     if table.empty:
         raise ResultsError(f"{folder}: no results here yet")
     return table
@@ -137,10 +140,32 @@ def _wrong_columns(table: pd.DataFrame) -> Iterator[str]:
             is_ours = key not in FIRST_COLUMNS and "run_id" in table
             what = _OTHER_VERSION if is_ours else "not a table of runs"
             yield f"{what}: lacks the column {key}"
-        elif kind is str and not pd.api.types.is_string_dtype(table[key]):
-            yield f"not a table of runs: the column {key} must hold text"
-        elif kind is float and not pd.api.types.is_numeric_dtype(table[key]):
-            yield f"not a table of runs: the column {key} must hold numbers"
+        elif not _holds(table[key], kind):
+            yield f"not a table of runs: the column {key} must hold {_KINDS[kind]}"
+        elif key in _NEVER_MISSING and not _is_whole(table[key]):
+            yield f"not a table of runs: the column {key} lacks values"
+        elif key == "run_id" and not table[key].map(_RUN_ID.fullmatch).notna().all():
+            yield "not a table of runs: a run_id is no plain name"
+
+
+_KINDS = {str: "text", float: "numbers", int: "whole numbers"}
+
+
+def _holds(column: "pd.Series[Any]", kind: type[int | float | str]) -> bool:
+    types = pd.api.types
+    fits = {str: types.is_string_dtype, float: types.is_numeric_dtype, int: types.is_integer_dtype}
+    return bool(fits[kind](column))
+
+
+def _is_whole(column: "pd.Series[Any]") -> bool:
+    """Say whether a column has a value in each row, and a finite one where they are numbers."""
+    is_number = pd.api.types.is_numeric_dtype(column)
+    return bool((np.isfinite(column) if is_number else column.notna()).all())
+
+
+def runs_path(folder: Path) -> Path:
+    """Return where the table of runs is."""
+    return folder / "runs.parquet"
 
 
 def timeline(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -179,7 +204,7 @@ def events(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
 
 def _table(folder: Path, name: str, run_ids: Iterable[str] | None) -> pd.DataFrame:
     run_ids = runs(folder)["run_id"] if run_ids is None else run_ids
-    parts = [_read(_table_path(folder, name, run_id)) for run_id in run_ids]
+    parts = [_read(folder, _table_path(folder, name, run_id)) for run_id in run_ids]
     if not parts:
         return pd.DataFrame(columns=["run_id", *TABLES[name]])
     try:
@@ -187,10 +212,21 @@ def _table(folder: Path, name: str, run_ids: Iterable[str] | None) -> pd.DataFra
     except pa.ArrowException as error:
         raise ResultsError(f"{folder / name}: tables do not match: {_line(error)}") from error
     table: pd.DataFrame = joined.to_pandas()
+    columns = {"run_id": str, **TABLES[name]}
+    for key in dict.fromkeys([*columns, *table]):
+        kind = columns.get(key, float)  # What an actor counts.
+        if key not in table or not _holds(table[key], kind):
+            reason = f"the column {key} must be there and hold {_KINDS[kind]}"
+            raise ResultsError(f"{folder / name}: not a table of results: {reason}")
     return table
 
 
-def _read(path: Path) -> pa.Table:
+def _read(folder: Path, path: Path) -> pa.Table:
+    """Read one of the tables of a folder; links that lead out of that are not followed."""
+    if not is_below(path, folder):
+        raise ResultsError(f"{path}: cannot be read: leads out of the folder of its results")
+    if path.exists() and not path.is_file():  # To open a named pipe is to wait for its writer.
+        raise ResultsError(f"{path}: cannot be read: not a file")
     try:
         with path.open("rb") as file:
             return pq.ParquetFile(file).read()
@@ -247,10 +283,33 @@ class ResultsWriter:
                 table.insert(0, "run_id", run_id)
                 _replace(_table_path(self.folder, name, run_id), table)
             rows = self._rows | {run_id: row}
-            _replace(_runs_path(self.folder), pd.DataFrame(list(rows.values())))
+            _replace(runs_path(self.folder), pd.DataFrame(list(rows.values())))
         except OSError as error:
             raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
         self._rows = rows
+
+    def adopt(self, folder: Path) -> int:
+        """Take over the runs that another folder of this suite holds with all their tables.
+
+        They are moved, and take the place of earlier ones. Returns how many there are; raises
+        ResultsError.
+        """
+        if not runs_path(folder).is_file():
+            return 0
+        there = [{path.stem for path in (folder / name).glob("*.parquet")} for name in TABLES]
+        whole = set.intersection(*there)
+        rows = {key: row for key, row in self._read_rows(folder).items() if key in whole}
+        try:
+            for name, run_id in itertools.product(TABLES, rows):
+                fetched = _table_path(folder, name, run_id)
+                shutil.move(fetched, _table_path(self.folder, name, run_id))
+            os.sync()  # Once for all: no row may outlast a power cut that its tables do not.
+            adopted = self._rows | rows
+            _replace(runs_path(self.folder), pd.DataFrame(list(adopted.values())))
+        except OSError as error:
+            raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        self._rows = adopted
+        return len(rows)
 
     def _open(self) -> None:
         try:
@@ -261,21 +320,21 @@ class ResultsWriter:
         if any(self.folder.iterdir()) and not suite_path.is_file():
             reason = "holds other files and no results; choose a new folder"
             raise ResultsError(f"{self.folder}: {reason}")
-        if _runs_path(self.folder).is_file():
-            self._rows = self._read_rows()
+        if runs_path(self.folder).is_file():
+            self._rows = self._read_rows(self.folder)
         replace_file(suite_path, self._suite.to_toml().encode())
         for name in TABLES:
             (self.folder / name).mkdir(exist_ok=True)
 
-    def _read_rows(self) -> dict[str, Row]:
+    def _read_rows(self, folder: Path) -> dict[str, Row]:
         rows = [
             {str(key): value for key, value in row.items()}
-            for row in runs(self.folder).to_dict("records")
+            for row in runs(folder).to_dict("records")
         ]
         suites = {row["suite"] for row in rows} - {self._suite.name}
         if suites:
             reason = f"holds results of the suite {suites.pop()}, not of {self._suite.name}"
-            raise ResultsError(f"{self.folder}: {reason}; choose another folder")
+            raise ResultsError(f"{folder}: {reason}; choose another folder")
         return {row["run_id"]: row for row in rows}
 
     def _close(self) -> None:
@@ -305,8 +364,9 @@ def replace_file(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def _runs_path(folder: Path) -> Path:
-    return folder / "runs.parquet"
+def is_below(path: Path, folder: Path) -> bool:
+    """Say whether a path leads to somewhere below a folder, wherever links on the way may lead."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _table_path(folder: Path, name: str, run_id: str) -> Path:

@@ -19,9 +19,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from actors import faults
+from actors import faults, labels
 from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
+from actors.labels import LabelError, Selector
 from actors.model.profiles import NONE, PROFILES
 from actors.services.registry import all_kinds, find
 from experiments import toml
@@ -52,8 +53,14 @@ class RunConfig(LoadConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 0.3
     placement: Annotated[
         Literal["spread", "strict_spread"],
-        Meta(description="hosts on different nodes where possible, or always"),
+        Meta(description="hosts on different nodes where there are enough, or always"),
     ] = "spread"
+    hosts_on: Annotated[
+        str, Meta(description="labels of the nodes that hosts may live on; with ; host by host")
+    ] = "paxoscope!=fleet"
+    fleets_on: Annotated[str, Meta(description="labels of the nodes that fleets may live on")] = (
+        "paxoscope!=host"
+    )
     case: Annotated[
         str, Meta(description="name of the settings that a suite has put together for this run")
     ] = ""
@@ -62,8 +69,11 @@ class RunConfig(LoadConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         Meta(description="what goes wrong and when, in the words of docs/faults.md; empty = none"),
     ] = ""
     backend: Annotated[
-        Literal["live", "sim"],
-        Meta(description="on Ray, or in virtual time, which needs hosts with limits"),
+        Literal["live", "sim", "null_actor"],
+        Meta(
+            description="on Ray; in virtual time, which needs hosts with limits; or, to compare "
+            "with, calls of a Ray actor that does nothing, in the place of requests"
+        ),
     ] = "live"
 
     @property
@@ -306,6 +316,9 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "replicas", "must be odd (1, 3, 5, 7, ...)"
     if config.clients < config.fleets:
         yield "clients", f"must be at least the number of fleets = {config.fleets}"
+    selectors = len(labels.parse_for_hosts(config.hosts_on))
+    if selectors not in (1, config.replicas):
+        yield "hosts_on", f"must be one, or one for each of replicas = {config.replicas}"
     for key in ("batch_bytes_max", "dissemination_batch_bytes_max"):
         if getattr(config, key) > room:
             yield key, f"must be at most {room} ({limit})"
@@ -325,6 +338,8 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         if abs(bins - round(bins)) > 1e-6:
             yield key, f"must be a multiple of {BIN_S}, the resolution of the measurements"
     yield from _conflicts_about_time(config)
+    yield from _conflicts_of_the_null_actor(config)
+    yield from _conflicts_of_the_unreplicated(config)
     problems = faults.check(
         faults.parse(config.faults),
         replicas=config.replicas,
@@ -337,6 +352,31 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
         yield "faults", problem
 
 
+def _conflicts_of_the_unreplicated(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield what asks for a second host where there is one."""
+    if PROTOCOLS[config.protocol].is_replicated:
+        return
+    if config.replicas != 1:
+        yield "replicas", f"must be 1: protocol {config.protocol} replicates nothing"
+    if config.faults:
+        yield "faults", f"must be empty: nothing of protocol {config.protocol} survives"
+    if config.crash_model != "crash_stop":
+        yield "crash_model", f"must be crash_stop: protocol {config.protocol} stores nothing"
+
+
+def _conflicts_of_the_null_actor(config: RunConfig) -> Iterator[tuple[str, str]]:
+    """Yield what would say that more happens than calls of an actor that does nothing."""
+    if config.backend != "null_actor":
+        return
+    for key, value in (("protocol", "unreplicated"), ("transport", "ray")):
+        if getattr(config, key) != value:
+            yield key, f"must be {value} where the backend is a null actor"
+    if config.arrival_rate_rps:
+        yield "arrival_rate_rps", "must be 0: a null actor is called by closed-loop clients"
+    if config.is_limited:
+        yield "profile", "must be none: a null actor has no limits but the machine's"
+
+
 def _conflicts_about_time(config: RunConfig) -> Iterator[tuple[str, str]]:
     """Yield what does not go with virtual time, or with time that is stretched."""
     if config.backend == "sim":
@@ -346,6 +386,8 @@ def _conflicts_about_time(config: RunConfig) -> Iterator[tuple[str, str]]:
             yield "faults", "only the live backend carries them out"
         if config.crash_model != "crash_stop":
             yield "crash_model", "only the live backend stores anything: must be crash_stop"
+        if config.transport != "tcp":
+            yield "transport", "only the live backend has actors to call: must be tcp"
     if config.dilation != 1 and config.faults:
         yield "dilation", "must be 1 where there are faults"
     if config.dilation != 1 and not config.is_limited:
@@ -392,6 +434,8 @@ def _checked(struct: type, key: str, setting: _Setting) -> Any:
         _check_service(setting)
     elif key == "faults":
         return _tidy_faults(setting)
+    elif key in ("hosts_on", "fleets_on"):
+        return _tidy_labels(key, setting)
     elif key == "protocol" and value not in PROTOCOLS:
         raise setting.wrong(_one_of(value, PROTOCOLS))
     elif key == "profile" and value not in PROFILES:
@@ -406,6 +450,16 @@ def _check_service(setting: _Setting) -> None:
         own = ":" in setting.value
         reason = str(error) if own else _one_of(setting.value, [*all_kinds(), "module:NAME"])
         raise setting.wrong(reason) from error
+
+
+def _tidy_labels(key: str, setting: _Setting) -> str:
+    """Return the labels without what does not matter, so that the same are the same setting."""
+    try:
+        if key == "hosts_on":
+            return labels.write(labels.parse_for_hosts(setting.value))
+        return str(Selector.parse(setting.value))
+    except LabelError as error:
+        raise setting.wrong(str(error)) from error
 
 
 def _tidy_faults(setting: _Setting) -> str:

@@ -278,6 +278,33 @@ def usage(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def host_us_per_message(runs: pd.DataFrame, counters: pd.DataFrame) -> "pd.Series[float]":
+    """Return by run_id the CPU of all hosts for each message that one of them sent or received.
+
+    A message between two hosts counts at both, and any message however many requests it carries.
+    nan where there was none.
+    """
+    by_run = dict(list(counters.groupby("run_id")))
+    return pd.Series(
+        {
+            run["run_id"]: _host_us_per_message(
+                by_run[run["run_id"]], run["warmup_s"], run["duration_s"]
+            )
+            for run in runs.to_dict("records")
+            if run["run_id"] in by_run
+        },
+        dtype=float,
+    )
+
+
+def _host_us_per_message(counters: pd.DataFrame, warmup_s: float, duration_s: float) -> float:
+    of_hosts = counters[counters["host"] >= 0].sort_values("time_s")
+    shares = _shares_in_window(of_hosts, warmup_s, duration_s)
+    messages = of_hosts.filter(regex=r"_messages_(in|out)\.").sum(axis=1)
+    cpu_s = (shares * of_hosts["cpu_s"]).sum()
+    return _ratio(1e6 * float(cpu_s), float((shares * messages).sum()))
+
+
 def is_sound(runs: pd.DataFrame) -> "pd.Series[bool]":
     """Say of each run whether its numbers count: it finished, and was found correct."""
     return (runs["outcome"] == "ok") & (runs["safety"] == "ok")

@@ -9,6 +9,9 @@ from experiments.spec import RunConfig, Suite
 
 _SEEDS = 1 << 63
 
+ADDED_LATER = ("transport", "hosts_on", "fleets_on")
+"""Settings that runs once had not: where they stand at their default, names stay what they were."""
+
 
 POINT = ("protocol", "replicas", "clients")
 """What a point is called by where its suite sweeps nothing."""
@@ -44,9 +47,18 @@ def repeats(suite: Suite, point: RunConfig) -> list[Run]:
         for repeat in range(suite.repeats)
     ]
     return [
-        Run(_digest([suite.name, config, repeat]), config, repeat)
+        Run(_digest([suite.name, _identity(config), repeat]), config, repeat)
         for repeat, config in enumerate(configs)
     ]
+
+
+def _identity(config: RunConfig) -> dict[str, object]:
+    """Return the settings that name a run."""
+    settings, defaults = msgspec.structs.asdict(config), RunConfig()
+    for key in ADDED_LATER:
+        if settings[key] == getattr(defaults, key):
+            del settings[key]
+    return settings
 
 
 def name_of(suite: Suite, run: Run) -> str:

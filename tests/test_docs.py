@@ -21,7 +21,7 @@ from actors.coordinator import Coordinator
 from actors.core import messages
 from actors.core.columns import Cells
 from actors.core.config import AcceptTo, LoadConfig
-from actors.core.ids import is_host_local
+from actors.core.ids import Address, is_host_local
 from actors.core.messages import Wire
 from actors.core.registry import PROTOCOLS
 from actors.core.service import Service
@@ -50,6 +50,7 @@ from experiments.runner import run_all
 from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import Run, expand
+from tests.actors.transport.called import Called
 from tests.dashboards.silent import Silent
 from tests.experiments.fake import FakeBackend
 
@@ -377,7 +378,13 @@ def measured(folder: Path) -> set[str]:
             actors.append(Coordinator(0, config, b"", str(folder / "coordinator")))
         for actor in actors:
             found.update(asyncio.run(columns(actor)))
-    return found
+    return found | asyncio.run(counted_by_calls())
+
+
+async def counted_by_calls() -> set[str]:
+    """Return what the transport counts that needs Ray for anything else."""
+    replica = Address("replica", 0)
+    return set(Called(replica).transport.counts())
 
 
 def test_every_column_of_the_counters_is_described(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 AcceptTo = Literal["all", "leader"]
 CrashModel = Literal["crash_stop", "epoch", "full"]
+Transport = Literal["tcp", "ray"]
 Milliseconds = float
 
 CLIENTS_MAX = 1 << 22
@@ -174,6 +175,9 @@ class Config(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="bytes queued for one peer beyond which frames are dropped",
         ),
     ] = 64 << 20
+    transport: Annotated[
+        Transport, Meta(description="what carries messages: TCP, or calls of Ray actors")
+    ] = "tcp"
 
     crash_model: Annotated[
         CrashModel,

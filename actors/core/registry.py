@@ -16,6 +16,7 @@ from actors.core.jpaxos import JPaxosReplica
 from actors.core.ordering import Ordering
 from actors.core.service import Service
 from actors.core.spaxos import SPaxosReplica
+from actors.core.unreplicated import UnreplicatedServer
 
 Records = Sequence[bytes]
 
@@ -46,6 +47,8 @@ class Protocol(NamedTuple):
     description: str
     replica: Callable[[ReplicaId, Config, Service, Records], ReplicaNode]
     coordinator: Callable[[ReplicaId, Config, Records], Node] | None = None
+    is_replicated: bool = True
+    """Whether there may be several hosts, of which some may crash: what there is to be checked."""
 
     @property
     def clients_talk_to(self) -> Role:
@@ -76,5 +79,14 @@ PROTOCOLS: dict[str, Protocol] = {
             "Multi-Paxos, one request per instance: clients talk to the leader",
             _multipaxos,
         ),
+        Protocol(
+            "unreplicated",
+            "no replication: one host executes and answers, to compare the others with",
+            UnreplicatedServer,
+            is_replicated=False,
+        ),
     )
 }
+
+REPLICATED = [protocol.name for protocol in PROTOCOLS.values() if protocol.is_replicated]
+"""The names of those that promise something when hosts crash."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.config import CrashModel, LoadConfig
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 from actors.sim import checkers
 from actors.sim.network import Network
 from actors.sim.schedule import FAULTS_S, Drawing, Schedule
@@ -247,4 +247,4 @@ def _network(mix: str, rng: random.Random) -> Network:
 
 def protocols() -> list[str]:
     """Return the protocols there are to check."""
-    return list(PROTOCOLS)
+    return REPLICATED

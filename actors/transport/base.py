@@ -14,7 +14,7 @@ Everything runs on one event loop; no method may be called from another thread.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from actors.core.ids import Address
 from actors.core.messages import Message
@@ -25,6 +25,8 @@ class Endpoint(NamedTuple):
 
     host: str
     port: int
+    actor: Any = None
+    """Handle of the actor, where messages are calls of it; Ray types its handles as Any."""
 
 
 class Receiver(Protocol):

@@ -53,6 +53,10 @@ class FrameReader:
         self._start, self._stop = 0, len(part)
         return self._buffer[len(part) :]
 
+    def read(self, stream: memoryview) -> None:
+        """Cut what has been read elsewhere, and do not copy it."""
+        self._buffer, self._start, self._stop = stream, 0, len(stream)
+
     def filled(self, count: int) -> None:
         """Note that the first `count` bytes of `room()` have been filled."""
         self._stop += count
@@ -81,6 +85,18 @@ class FrameReader:
         if self._stop - self._start >= LENGTH.size:
             body_bytes = max(body_bytes, self._body_bytes())
         return LENGTH.size + body_bytes
+
+
+def bodies(stream: memoryview, frame_bytes_max: int) -> Iterator[memoryview]:
+    """Yield the bodies of frames that came whole, one after the other.
+
+    Raises RemoteProtocolError where one is beyond `frame_bytes_max`, or not all there.
+    """
+    reader = FrameReader(frame_bytes_max)
+    reader.read(stream)
+    yield from reader.bodies()
+    if reader.is_mid_frame:
+        raise RemoteProtocolError("a frame that is cut off")
 
 
 def frames(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -12,20 +13,22 @@ from dash import Dash, Input, Output, dcc, html
 from dashboards import theme
 from dashboards.app import care, one_run
 from dashboards.app.library import Library
-from dashboards.app.parts import caution, graph, problem, table
+from dashboards.app.parts import caution, graph, keep_link, problem, table
 from dashboards.figures import changes as figure
 from experiments.compare import (
     BAD,
     COMPARED,
     JUDGED,
     THRESHOLD,
+    UNMATCHED,
     VERDICTS,
     changes,
     compare,
     point_settings,
+    shown,
     what_keeps_apart,
 )
-from experiments.linter import lint
+from experiments.linter import lint, lint_between
 from experiments.summarise import is_sound
 
 _COLOURS = {"lost": "red", "worse": "red", "unclear": "yellow", "better": "teal"}
@@ -36,6 +39,11 @@ _TITLES = {
     "cpu_us_per_request": "CPU (\N{MICRO SIGN}s/req)",
 }
 _PERCENT_MAX = 1000
+_ASK = dmc.Alert(
+    "Nothing is compared by itself: there are no other results of the same suite.",
+    title="Choose two result folders",
+    color="blue",
+)
 _CODE = """\
 from pathlib import Path
 
@@ -53,16 +61,16 @@ figure.show()
 def layout(library: Library, query: str) -> Any:
     """Return the page for the query of a link: `a`, `b` and `threshold`, a percentage.
 
-    Without `a` or `b`: the two latest result folders.
+    What it leaves open is chosen: see `chosen`.
     """
     names = [folder.name for folder in library.folders() if not folder.problem]
     if len(names) < 2:
         return problem("Nothing to compare yet", "It takes two result folders: run a suite twice.")
-    said = {key: values[-1] for key, values in parse_qs(query).items()}
-    after = said["b"] if said.get("b") in names else names[0]
-    before = said["a"] if said.get("a") in names else next(each for each in names if each != after)
+    before, after = chosen(library, names, query)
+    threshold = parse_qs(query).get("threshold", [""])[-1]
     return dmc.Stack(
         [
+            dcc.Store(id="compared-link"),
             dmc.Title("Compare two result sets", order=2),
             dmc.Group(
                 [
@@ -71,7 +79,7 @@ def layout(library: Library, query: str) -> Any:
                     dmc.NumberInput(
                         id="compared-threshold",
                         label="Threshold",
-                        value=percent(said.get("threshold", "")),
+                        value=percent(threshold),
                         min=0,
                         max=_PERCENT_MAX,
                         suffix="%",
@@ -85,12 +93,30 @@ def layout(library: Library, query: str) -> Any:
     )
 
 
-def _folder(control: str, label: str, names: Sequence[str], value: str) -> Any:
+def chosen(library: Library, names: Sequence[str], query: str) -> tuple[str | None, str | None]:
+    """Return the folders `a` and `b` of a link; what it leaves open is the latest that fits.
+
+    Results of different suites do not: where there are no others, None. `names` has the latest
+    first.
+    """
+    said = {key: values[-1] for key, values in parse_qs(query).items() if values[-1] in names}
+    a, b = said.get("a"), said.get("b")
+    if a and b:
+        return a, b
+    suites = {name: set(library.runs([name])["suite"]) for name in names}
+    for after, before in permutations(names, 2):
+        if a in (None, before) and b in (None, after) and suites[before] == suites[after]:
+            return before, after
+    return a, b
+
+
+def _folder(control: str, label: str, names: Sequence[str], value: str | None) -> Any:
     return dmc.Select(
         id=control,
         label=label,
         data=list(names),
         value=value,
+        placeholder="Choose results",
         allowDeselect=False,
         searchable=True,
         w=360,
@@ -108,20 +134,22 @@ def percent(text: str) -> float:
 
 def connect(app: Dash, library: Library) -> None:
     """Have the choices change what is shown, and the link."""
+    keep_link(app, "compared-link")
 
     @app.callback(
         Output("compared-shown", "children"),
-        Output("address", "search", allow_duplicate=True),
+        Output("compared-link", "data"),
         Input("compared-a", "value"),
         Input("compared-b", "value"),
         Input("compared-threshold", "value"),
-        prevent_initial_call="initial_duplicate",
     )
-    def show(name_a: str, name_b: str, entered: object) -> tuple[Any, str]:
+    def show(name_a: str | None, name_b: str | None, entered: object) -> tuple[Any, str]:
         threshold = percent(str(entered)) / 100
-        query = {"a": name_a, "b": name_b, "threshold": f"{100 * threshold:g}"}
-        shown = dmc.Stack(list(compared(library, name_a, name_b, threshold)))
-        return shown, f"?{urlencode(query)}"
+        query = {"a": name_a or "", "b": name_b or "", "threshold": f"{100 * threshold:g}"}
+        content = (
+            list(compared(library, name_a, name_b, threshold)) if name_a and name_b else [_ASK]
+        )
+        return dmc.Stack(content), f"?{urlencode(query)}"
 
 
 def compared(library: Library, name_a: str, name_b: str, threshold: float) -> Iterator[Any]:
@@ -132,6 +160,8 @@ def compared(library: Library, name_a: str, name_b: str, threshold: float) -> It
         return
     if name_a == name_b:
         yield problem("The same results twice", "Choose another folder: nothing differs here.")
+    if differing := list(_differing(runs_a, runs_b)):
+        yield problem("These are different experiments", *differing)
     points = compare(runs_a, runs_b, threshold)
     if reason := what_keeps_apart(points, runs_a, runs_b):
         yield problem(
@@ -139,7 +169,7 @@ def compared(library: Library, name_a: str, name_b: str, threshold: float) -> It
         )
     else:
         yield _summary(points, threshold)
-    yield _changes(changes(runs_a, runs_b))
+    yield from _changes(changes(runs_a, runs_b), points)
     if len(figure.measured(points)):
         a, b = (str(library.path(name).absolute()) for name in (name_a, name_b))
         code = _CODE.format(a=a, b=b, threshold=threshold)
@@ -157,14 +187,34 @@ def _summary(points: pd.DataFrame, threshold: float) -> Any:
         for each in VERDICTS
         if each in counts
     ]
-    is_bad = bool(points["verdict"].isin(BAD).any())
-    said = "Some points are worse than before" if is_bad else "No point is worse than before"
+    said, colour = _heading(points["verdict"])
     note = (
         "A point is worse where throughput falls, or p99 rises, by more than "
-        f"{100 * threshold:g}%, and the 95% interval of the change leaves out 0."
+        f"{100 * threshold:g}%, and the 95% interval of the change leaves out 0; without repeats, "
+        "the change alone decides."
     )
     content = [dmc.Group(badges, mb="xs"), dmc.Text(note, size="sm")]
-    return dmc.Alert(content, title=said, color="red" if is_bad else "teal", variant="light")
+    return dmc.Alert(content, title=said, color=colour, variant="light")
+
+
+def _heading(verdicts: "pd.Series[str]") -> tuple[str, str]:
+    """Return what comes of all points together, and its colour."""
+    unclear = int((verdicts == "unclear").sum())
+    if verdicts.isin(BAD).any():
+        return "Some points are worse than before", "red"
+    if unclear:
+        are = "is" if unclear == 1 else "are"
+        return f"No point is worse beyond chance, but {unclear} {are} unclear", "yellow"
+    return "No point is worse than before", "teal"
+
+
+def _differing(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> Iterator[str]:
+    """Say in which of what makes an experiment two sets differ."""
+    for key in ("suite", "faults"):
+        before, after = (sorted(runs[key].unique()) for runs in (runs_a, runs_b))
+        if before != after:
+            told = (", ".join(map(shown, values)) for values in (before, after))
+            yield "{}: {} before, {} after".format(key, *told)
 
 
 # --- The points ---------------------------------------------------------------------------------
@@ -237,25 +287,20 @@ def _run_link(name: str, runs: pd.DataFrame) -> Any:
 # --- What else there is to say ------------------------------------------------------------------
 
 
-def _changes(changed: pd.DataFrame) -> Any:
-    if changed.empty:
-        return dmc.Text("Nothing else differs: same configuration, code, versions and machine.")
-    rows = changed[["kind", "what", "a", "b"]].to_numpy().tolist()
-    return dmc.Stack(
-        [
-            dmc.Title("What else changed", order=3),
-            table(["kind", "what", "before", "after"], rows),
-        ],
-        gap="xs",
-    )
+def _changes(changed: pd.DataFrame, points: pd.DataFrame) -> Iterator[Any]:
+    if len(changed):
+        rows = changed[["kind", "what", "a", "b"]].to_numpy().tolist()
+        heading = dmc.Title("What else changed", order=3)
+        yield dmc.Stack([heading, table(["kind", "what", "before", "after"], rows)], gap="xs")
+    elif not points["verdict"].isin(UNMATCHED).all():
+        yield dmc.Text("Nothing else differs: same configuration, code, versions and machine.")
 
 
 def _cautions(
     runs_a: pd.DataFrame, runs_b: pd.DataFrame, said: Mapping[str, pd.DataFrame]
 ) -> Iterator[Any]:
     """Say what the linter finds within either set, and between the two."""
-    between = lint(pd.concat([runs_a, runs_b], ignore_index=True))
-    mixed = {"Before and after": between[between["rule"] == "mixed-frames"]}
-    for title, rows in {**said, **mixed}.items():
+    between = lint_between(pd.concat([runs_a, runs_b], ignore_index=True))
+    for title, rows in {**said, "Before and after": between}.items():
         if warnings := caution(rows):
             yield dmc.Stack([dmc.Title(title, order=3), warnings], gap="xs")

@@ -16,7 +16,7 @@ from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, along, code, dra
 from dashboards.app.explore_said import point_said, results_said, run_ids_of
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS, SETTINGS
-from dashboards.app.parts import caution, graph, problem
+from dashboards.app.parts import caution, graph, keep_link, problem
 from dashboards.app.view import NONE, PROTOCOL, View
 from dashboards.series import PERCENTILES
 from experiments.results import ResultsError
@@ -74,11 +74,7 @@ def connect(app: Dash, library: Library) -> None:
             Input({"control": axis}, "value"),
             prevent_initial_call=True,
         )
-    # The link changes in place: "back" leads to the page before, not to each choice in turn.
-    app.clientside_callback(  # type: ignore[no-untyped-call]
-        "query => { history.replaceState(history.state, '', location.pathname + query); }",
-        Input("explore-link", "data"),
-    )
+    keep_link(app, "explore-link")
 
 
 def _connect_controls(app: Dash, library: Library) -> None:
@@ -154,7 +150,7 @@ def _connect_what_follows(app: Dash, library: Library) -> None:
         runs = view.chosen(library.runs(view.folders))
         if said.empty or runs.empty:
             return None
-        said = said[said["run_id"].isin(runs["run_id"])]
+        said = said.merge(runs[["folder", "run_id"]])
         if runs["requests_per_frame_max"].nunique() == 1:
             said = said[said["rule"] != "mixed-frames"]  # Of all runs, but not of those shown.
         return _folded("Read with care", caution(said), said["rule"].nunique(), "orange")
@@ -188,8 +184,10 @@ def _connect_points(app: Dash, library: Library) -> None:
         point = _point(library, clicked, folders)
         if point is None or not ctx.triggered:
             return no_update
-        run_id = run_ids_of(library, point)[0]
-        return f"/run?{urlencode({'folder': point['folder'], 'run': run_id})}"
+        run_ids = run_ids_of(library, point)
+        if not run_ids:
+            return no_update
+        return f"/run?{urlencode({'folder': point['folder'], 'run': run_ids[0]})}"
 
 
 # --- What it shows ------------------------------------------------------------------------------
@@ -281,9 +279,9 @@ def _count(chosen: Chosen) -> str:
 
 def _point(library: Library, event: Mapping[str, Any] | None, folders: list[str]) -> Any | None:
     """Return the row that a mark of the figure stands for; None where it is none."""
-    index = event["points"][0].get("customdata") if event else None
+    name = event["points"][0].get("customdata") if event else None
     points = library.points(folders)
-    return points.loc[index] if isinstance(index, int) and index in points.index else None
+    return points.loc[name] if isinstance(name, str) and name in points.index else None
 
 
 def _named(library: Library, name: str) -> str:
@@ -295,6 +293,8 @@ def _telling(library: Library, names: Sequence[str]) -> tuple[str, ...]:
     """Return what a newcomer is shown: the latest results that say which protocol carries more."""
     for name in names:
         runs = library.runs([name])
+        if runs.empty:  # The folder has gone.
+            continue
         closed = runs[runs["arrival_rate_rps"] == 0]
         loads = closed.groupby(["protocol", "replicas"])["clients"].nunique()
         if closed["protocol"].nunique() > 1 and loads.max() >= _LOADS_MIN:

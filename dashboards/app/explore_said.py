@@ -1,7 +1,8 @@
 """What the explorer says in words: what the results say, and all about one point."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
@@ -9,11 +10,13 @@ import pandas as pd
 from dash import html
 
 from dashboards import theme
+from dashboards.app import care
 from dashboards.app.library import Library
 from dashboards.app.view import shown
 from dashboards.app.words import components
 from dashboards.figures.explore import differing, short_names
-from dashboards.findings import Finding
+from dashboards.findings import About
+from dashboards.series import PERCENTILES
 from experiments import summarise
 from experiments.results import ResultsError
 from experiments.spec import RunConfig
@@ -29,6 +32,14 @@ _FURTHER = {
     "/compare": ("Compare", "two results, point by point"),
     "/messages": ("Messages", "one request, step by step"),
 }
+
+
+class _Said(NamedTuple):
+    """A finding, of components."""
+
+    heading: str
+    text: list[Any]
+    items: list[list[Any]]
 
 
 def results_said(library: Library, folders: Sequence[str]) -> Any:
@@ -81,8 +92,10 @@ def point_said(library: Library, point: "pd.Series[Any]") -> Any:
 
 
 def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
-    """Return the run_ids of the sound runs of a point, at least one."""
+    """Return the run_ids of the sound runs of a point; none where its folder has gone."""
     runs = library.runs([point["folder"]])
+    if runs.empty:
+        return []
     same = summarise.is_sound(runs)
     for key in RunConfig.__struct_fields__:
         if key != "seed":
@@ -90,14 +103,36 @@ def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
     return [str(run_id) for run_id in runs.loc[same, "run_id"]]
 
 
-def _findings(library: Library, folder: str) -> list[Finding]:
+def _findings(library: Library, folder: str) -> list[_Said]:
     try:
-        return library.findings(folder)
+        findings = library.findings(folder)
     except ResultsError as error:
-        return [Finding("These results cannot be told in words", theme.label(str(error)), [])]
+        return [_Said("These results cannot be told in words", [str(error)], [])]
+    said = library.linted([folder], PERCENTILES["p99"])
+    return [
+        _Said(
+            each.heading,
+            components(each.text),
+            [
+                [*components(item), *_marks(library, folder, said, about)]
+                for item, about in zip_longest(each.items, each.about)
+            ],
+        )
+        for each in findings
+    ]
 
 
-def _told(name: str, findings: Sequence[Finding], count: int) -> Any:
+def _marks(library: Library, folder: str, said: pd.DataFrame, about: About | None) -> Iterator[Any]:
+    """Yield a mark where the linter has something to say of the numbers of a sentence."""
+    if about:
+        points = [pd.Series({**point, "folder": folder}) for point in about.points]
+        run_ids = [run_id for point in points for run_id in run_ids_of(library, point)]
+        of_runs = said[said["run_id"].isin(run_ids)]
+        for mark in care.mark(pd.concat(care.about(of_runs, each) for each in about.columns)):
+            yield html.Span(mark, style={"display": "inline-block", "marginLeft": 4})
+
+
+def _told(name: str, findings: Sequence[_Said], count: int) -> Any:
     """Return the findings that matter most, and all others folded away."""
     # The first says what was run, which the controls show, too.
     first, rest = findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
@@ -117,20 +152,20 @@ def _told(name: str, findings: Sequence[Finding], count: int) -> Any:
     )
 
 
-def _shortened(finding: Finding, count: int) -> Finding:
+def _shortened(finding: _Said, count: int) -> _Said:
     items, known = finding.items[:count], len(finding.items)
     counted = f" ({len(items)} of {known})" if len(items) < known else ""
     return finding._replace(heading=finding.heading + counted, items=items)
 
 
-def _finding(finding: Finding) -> Any:
-    heading = html.Strong(f"{finding.heading}. ")
-    if len(finding.items) <= 1:
-        said = finding.text + " ".join(finding.items)
-        return html.Div([heading, *components(said)], style={"marginBottom": 4})
-    items = [html.Li(components(item)) for item in finding.items]
-    listed = html.Ul(items, style={"margin": 0, "paddingLeft": 20})
-    return html.Div([heading, *components(finding.text), listed], style={"marginBottom": 4})
+def _finding(finding: _Said) -> Any:
+    said = [html.Strong(f"{finding.heading}. "), *finding.text]
+    if len(finding.items) == 1:
+        said += finding.items[0]
+    elif finding.items:
+        listed = [html.Li(item) for item in finding.items]
+        said.append(html.Ul(listed, style={"margin": 0, "paddingLeft": 20}))
+    return html.Div(said, style={"marginBottom": 4})
 
 
 def _further() -> Any:

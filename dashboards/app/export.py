@@ -6,7 +6,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-from dashboards.tidy import tidy
+from dashboards.tidy import csv, tidy
 
 _ITEMS = {
     "png": "Image (PNG)",
@@ -84,7 +84,7 @@ def connect(app: Dash) -> None:
     def send(taken: Mapping[str, Any]) -> dict[str, str]:
         table = tidy(taken["figure"])
         return {
-            "content": table.to_csv(index=False),
+            "content": csv(table),
             "filename": f"{taken['name']}.csv",
             "type": "text/csv",
         }

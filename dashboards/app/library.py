@@ -5,7 +5,9 @@ Only what lies below the root can be read: no name leads out of it.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import NamedTuple
@@ -15,17 +17,18 @@ import pandas as pd
 from dashboards import faults
 from dashboards.findings import Finding, findings
 from experiments import progress, results, summarise
-from experiments.linter import lint
+from experiments.linter import MIXED_FRAMES, lint, lint_between
 from experiments.progress import PROGRESS_FILE, Progress
-from experiments.results import ResultsError
+from experiments.results import ResultsError, is_below
+from experiments.spec import RunConfig
 
 RUNS_FILE = "runs.parquet"
 SCORECARD = "scorecard.json"
 DEPTH_MAX = 3
 """How far below the root folders are looked for: a reproduction's suites lie two levels down."""
 
-LINTED_MAX = 8
-"""Choices of folders of which the linter's words are kept."""
+_SETTINGS = ["suite", *(key for key in RunConfig.__struct_fields__ if key != "seed")]
+"""What sets a point apart from the others of its folder."""
 
 Stamp = tuple[int, int]
 """When a table of runs was written, and its size: another one has another stamp."""
@@ -45,10 +48,18 @@ class _Read:
         self.stamp = stamp
         self.runs = results.runs(folder)
         self._folder = folder
+        self._linted: dict[str, pd.DataFrame] = {}
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        return summarise.summary(self.runs)
+        points = summarise.summary(self.runs)
+        settings = points[_SETTINGS].itertuples(index=False, name=None)
+        return points.set_axis([_name_of(self._folder, each) for each in settings])
+
+    def linted(self, percentile: str) -> pd.DataFrame:
+        if percentile not in self._linted:
+            self._linted[percentile] = lint(self.runs, percentile=percentile)
+        return self._linted[percentile]
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -62,23 +73,24 @@ class Library:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._known: dict[str, _Read] = {}
-        self._linted: dict[tuple[object, ...], pd.DataFrame] = {}
         self._lock = Lock()  # Requests are served by several threads.
 
     def folders(self) -> list[Folder]:
         """Return all folders that hold results, the latest first, and what is wrong with them."""
-        found = sorted(self._paths(), key=lambda path: path.stat().st_mtime, reverse=True)
-        return [self._folder(path.parent) for path in found]
+        return [self._folder(path.parent) for path in _latest_first(self._paths())]
 
     def runs(self, names: Iterable[str]) -> pd.DataFrame:
         """Return the runs of folders, with their `folder`; those that cannot be read are left out.
 
         Without any: an empty table without columns.
         """
-        return self._joined(names, lambda read: read.runs)
+        return self._joined(names, lambda read: read.runs).reset_index(drop=True)
 
     def points(self, names: Iterable[str]) -> pd.DataFrame:
-        """Return the same of the points that `experiments.summarise.summary` makes of them."""
+        """Return the same of the points that `experiments.summarise.summary` makes of them.
+
+        The index names a point by its folder and settings: also when more runs have come.
+        """
         return self._joined(names, lambda read: read.points)
 
     def findings(self, name: str) -> list[Finding]:
@@ -86,36 +98,39 @@ class Library:
         return self._read(name).findings
 
     def linted(self, names: Sequence[str], percentile: str) -> pd.DataFrame:
-        """Return what the linter says of the runs of folders, as `experiments.linter.lint` does."""
-        key = (percentile, *((name, read.stamp) for name, read in self._readable(names)))
-        said = self._linted.get(key)
-        if said is None:
-            runs = self.runs(names)
-            said = lint(runs, percentile=percentile) if len(runs) else pd.DataFrame()
-            with self._lock:
-                self._linted[key] = said
-                while len(self._linted) > LINTED_MAX:
-                    self._linted.pop(next(iter(self._linted)))
-        return said
+        """Return what the linter says of the runs of folders, with their `folder`.
+
+        As `experiments.linter.lint` does of each folder by itself, since runs of two are no
+        repeats of each other; only whether frames are mixed is asked of all of them together.
+        """
+        runs = self.runs(names)
+        if runs.empty:
+            return runs
+        apart = self._joined(names, lambda read: read.linted(percentile))
+        apart = apart[apart["rule"] != MIXED_FRAMES]
+        return pd.concat([apart, lint_between(runs)], ignore_index=True)
 
     def path(self, name: str) -> Path:
         """Return where a result folder is; raises ResultsError where there is none of that name."""
         folder = self.root / name
-        if not self._is_below(name) or not (folder / RUNS_FILE).is_file():
+        if not self._is_below(name) or not os.path.isfile(folder / RUNS_FILE):
             raise ResultsError(f"{name}: no result folder of that name")
         return folder
 
     def reproductions(self) -> list[str]:
         """Return the names of the folders with a reproduction's scorecard, the latest first."""
-        found = [path for path, files in self._walk() if SCORECARD in files]
-        found.sort(key=lambda path: (path / SCORECARD).stat().st_mtime, reverse=True)
-        return list(map(self._name, found))
+        found = (path / SCORECARD for path, files in self._walk() if SCORECARD in files)
+        return [self._name(path.parent) for path in _latest_first(found)]
 
     def reproduction(self, name: str) -> Path:
-        """Return where one is; raises ResultsError for a name that is none of them."""
+        """Return where one is; raises ResultsError where there is none, or it is not all there."""
         if name not in self.reproductions():
             raise ResultsError(f"{name}: no reproduction of that name")
-        return self.root / name
+        folder = self.root / name
+        for path in (*folder.glob("*"), *folder.glob("*/*")):
+            if path.is_symlink() and not is_below(path, self.root):
+                raise ResultsError(f"{path}: cannot be read: leads out of {self.root}")
+        return folder
 
     def sweeps(self) -> list[str]:
         """Return the names of the folders in which a sweep goes on, or was stopped by force."""
@@ -133,8 +148,8 @@ class Library:
             name == PurePosixPath(name).as_posix()
             and len(parts) <= DEPTH_MAX
             and not any(part.startswith((".", "/")) or "\0" in part for part in parts)
-            and not any(path.is_symlink() for path in paths)
-            and not any((path / RUNS_FILE).is_file() for path in [self.root, *paths][:-1])
+            and not any(map(os.path.islink, paths))  # False for a name that no file can have.
+            and not any(os.path.isfile(path / RUNS_FILE) for path in [self.root, *paths][:-1])
         )
 
     def _paths(self) -> Iterator[Path]:
@@ -163,7 +178,7 @@ class Library:
 
     def _joined(self, names: Iterable[str], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
         tables = [table(read).assign(folder=name) for name, read in self._readable(names)]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        return pd.concat(tables) if tables else pd.DataFrame()
 
     def _readable(self, names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
         for name in dict.fromkeys(names):
@@ -184,3 +199,15 @@ class Library:
             if known is None or known.stamp != stamp:
                 known = self._known[name] = _Read(folder, stamp)
         return known
+
+
+def _name_of(folder: Path, settings: tuple[object, ...]) -> str:
+    return blake2b(repr((str(folder), settings)).encode(), digest_size=8).hexdigest()
+
+
+def _latest_first(paths: Iterable[Path]) -> list[Path]:
+    written_s = {}
+    for path in paths:
+        with suppress(OSError):  # It has gone since it was found, or is a link to nothing.
+            written_s[path] = path.stat().st_mtime
+    return sorted(written_s, key=lambda path: written_s[path], reverse=True)

@@ -6,7 +6,7 @@ to notice little of it.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -28,7 +28,7 @@ _Drawn = Mapping[str, Any]
 """What the page shows: the folder, the run and how many events of it, until when; runs ended."""
 
 
-def layout(library: Library, query: str) -> Any:
+def layout(_library: Library, query: str) -> Any:
     """Return the page for the query of a link: `folder`, else the sweep that told last."""
     folder = parse_qs(query).get("folder", [""])[-1]
     return dmc.Stack(
@@ -36,7 +36,7 @@ def layout(library: Library, query: str) -> Any:
             dcc.Interval(id="live-clock", interval=PERIOD_MS),
             dcc.Store(id="live-drawn", data={}),
             dcc.Store(id="live-wanted", data=folder),
-            html.Div(id="live-sweep", children=_nothing(library)),
+            html.Div(dmc.Text("Looking for a sweep", c="dimmed"), id="live-sweep"),
             html.Div(graph("live"), id="live-figure", hidden=True),
             html.Div(id="live-ended"),
         ]
@@ -45,6 +45,7 @@ def layout(library: Library, query: str) -> Any:
 
 def connect(app: Dash, library: Library) -> None:
     """Have the page follow the sweep."""
+    ears = Ears(library)
 
     @app.callback(
         Output("live-sweep", "children"),
@@ -57,46 +58,63 @@ def connect(app: Dash, library: Library) -> None:
         State("live-wanted", "data"),
         State("live-drawn", "data"),
         State("live-figure", "hidden"),
+        # Asked again before it has answered, an answer would be thrown away.
+        running=[(Output("live-clock", "disabled"), True, False)],
     )
     def follow(_ticks: int, wanted: str, drawn: _Drawn, is_hidden: bool) -> tuple[Any, ...]:
-        folder, told = _sweep(library, [wanted, drawn.get("folder", "")])
+        folder, told = ears.sweep([wanted, drawn.get("folder", "")])
         if told is None:
             ended = _has_ended(library, drawn["folder"]) if drawn.get("folder") else None
             return ended or _nothing(library), *[no_update] * 5
         runs = no_update
         if (drawn.get("folder"), drawn.get("ended")) != (folder, told.ended):
             runs = _ended_runs(library, folder)
-        about = {"folder": folder, "ended": told.ended}
+        head, about = _head(folder, told, ears), {"folder": folder, "ended": told.ended}
         if told.run is None:  # The figure of the run before stays for a moment.
-            return _head(folder, told), no_update, no_update, no_update, runs, {**drawn, **about}
+            return head, no_update, no_update, no_update, runs, {**drawn, **about}
         figure, added, is_drawn = no_update, no_update, drawn
         if not is_hidden:  # Plotly cannot draw what is not there.
             figure, added = _changes(told.run, drawn)
             is_drawn = _drawn(told.run)
         is_live = told.run.is_live
-        return _head(folder, told), figure, added, not is_live, runs, {**is_drawn, **about}
+        return head, figure, added, not is_live, runs, {**is_drawn, **about}
 
 
 # --- What goes on -------------------------------------------------------------------------------
 
 
-def _sweep(library: Library, looked_at: Sequence[str]) -> tuple[str, Progress | None]:
-    """Return a sweep that goes on: one that is looked at, else the one that told last."""
-    for name in filter(None, looked_at):
-        told = library.progress(name)
-        if told is not None and not _silent_s(told):
-            return name, told
-    going_on = {name: told for name in library.sweeps() if (told := library.progress(name))}
-    if not going_on:
-        return "", None
-    name = max(going_on, key=lambda each: going_on[each].told_at_s)
-    return name, going_on[name]
+class Ears:
+    """Hears of the sweeps below a root, and for how long nothing new was heard of each.
 
+    That is told by the clock here: whoever sweeps may have another.
+    """
 
-def _silent_s(told: Progress) -> float:
-    """Return for how long nothing was heard of a sweep; 0 as long as that means nothing."""
-    silent_s = time.time() - told.told_at_s
-    return silent_s if silent_s > SILENT_S else 0.0
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._heard: dict[str, tuple[float, float]] = {}
+
+    def sweep(self, looked_at: Iterable[str]) -> tuple[str, Progress | None]:
+        """Return a sweep that goes on: one that is looked at, else the one that told last."""
+        for name in filter(None, looked_at):
+            told = self._library.progress(name)
+            if told is not None and self.silent_s(name, told) <= SILENT_S:
+                return name, told
+        going_on = {
+            name: told for name in self._library.sweeps() if (told := self._library.progress(name))
+        }
+        if not going_on:
+            return "", None
+        name = min(going_on, key=lambda each: self.silent_s(each, going_on[each]))
+        return name, going_on[name]
+
+    def silent_s(self, name: str, told: Progress) -> float:
+        """Return for how long a sweep has told nothing but `told`, as far as is known."""
+        now_s = time.monotonic()
+        told_at_s, heard_s = self._heard.get(name, (None, now_s))
+        if told_at_s != told.told_at_s:
+            heard_s = now_s
+        self._heard[name] = told.told_at_s, heard_s
+        return now_s - heard_s
 
 
 def _drawn(run: CurrentRun) -> _Drawn:
@@ -140,7 +158,7 @@ def _has_ended(library: Library, folder: str) -> Any:
     )
 
 
-def _head(folder: str, told: Progress) -> Any:
+def _head(folder: str, told: Progress, ears: Ears) -> Any:
     return dmc.Stack(
         [
             dmc.Group(
@@ -150,27 +168,29 @@ def _head(folder: str, told: Progress) -> Any:
                 ],
                 align="baseline",
             ),
-            *_silence(told),
+            *_silence(ears.silent_s(folder, told)),
             _how_far(told),
             _current(told.run) if told.run else dmc.Text("Getting ready", c="dimmed"),
         ]
     )
 
 
-def _silence(told: Progress) -> Sequence[Any]:
-    if not _silent_s(told):
+def _silence(silent_s: float) -> Sequence[Any]:
+    if silent_s <= SILENT_S:
         return []
     return [
         problem(
             "No sign of life",
-            f"The last one came {duration(_silent_s(told))} ago: this sweep was stopped by force, "
-            "or its machine is. What had finished is kept; the same command goes on with the rest.",
+            f"Nothing was heard for {duration(silent_s)}, at least: this sweep was stopped by "
+            "force, or its machine is. What had finished is kept; the same command goes on with "
+            "the rest.",
         )
     ]
 
 
 def _how_far(told: Progress) -> Any:
-    words = [f"{told.ended} of {told.runs} runs", f"about {duration(told.remaining_s)} left"]
+    left = f"about {duration(told.remaining_s)}" if told.remaining_s >= 1 else "a moment"
+    words = [f"{told.ended} of {told.runs} runs", f"{left} left"]
     failed = f"{told.failed} failed"
     return dmc.Stack(
         [
@@ -193,8 +213,8 @@ def _how_far(told: Progress) -> Any:
 def _current(run: CurrentRun) -> Any:
     name = dmc.Text([dmc.Text("Now: ", span=True, c="dimmed"), run.name])
     if not run.is_live:
-        where = "In virtual time: its numbers come when it has ended."
-        return dmc.Stack([name, dmc.Text(where, c="dimmed", size="sm")], gap=4)
+        when = "Its numbers come when it has ended."
+        return dmc.Stack([name, dmc.Text(when, c="dimmed", size="sm")], gap=4)
     if not run.moments:
         return dmc.Stack([name, dmc.Text("Its actors start.", c="dimmed", size="sm")], gap=4)
     last = run.moments[-1]

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlencode
 import dash_mantine_components as dmc
 import pandas as pd
 import plotly.graph_objects as go
-from dash import Dash, Input, Output, State, ctx, no_update
+from dash import Dash, Input, Output, State, ctx, dcc, no_update
 
 from dashboards import theme
 from dashboards.app.library import Library
-from dashboards.app.parts import graph, table
+from dashboards.app.parts import graph, keep_link, table
 from dashboards.figures import space_time
 from experiments import messages
 from experiments.messages import FORMULAS, REPLICAS
@@ -74,6 +74,7 @@ def layout(_library: Library, query: str) -> Any:
     case = Case.from_query(query)
     return dmc.Stack(
         [
+            dcc.Store(id="messages-link"),
             dmc.Title("One request, message by message", order=2),
             dmc.Group(
                 [
@@ -113,6 +114,7 @@ def layout(_library: Library, query: str) -> Any:
 
 def connect(app: Dash, _library: Library) -> None:
     """Have the choices and the steps change the diagram, its words and the link."""
+    keep_link(app, "messages-link")
 
     @app.callback(
         Output("messages-step", "value"),
@@ -140,12 +142,11 @@ def connect(app: Dash, _library: Library) -> None:
         Output("messages-heading", "children"),
         Output("messages-sentence", "children"),
         Output("messages-counts", "children"),
-        Output("address", "search", allow_duplicate=True),
+        Output("messages-link", "data"),
         Input("messages-step", "value"),
         Input("messages-protocol", "value"),
         Input("messages-n", "value"),
         Input("messages-votes", "value"),
-        prevent_initial_call="initial_duplicate",
     )
     def show(step: int, protocol: str, replicas: str, votes: AcceptTo) -> tuple[Any, ...]:
         case = Case(protocol, int(replicas), votes)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import dash_mantine_components as dmc
 import pandas as pd
 import plotly.graph_objects as go
-from dash import dcc
+from dash import Dash, Input, dcc
 
 from dashboards.app import export
 from experiments.linter import RULES
@@ -48,6 +48,16 @@ def graph(name: str, figure: go.Figure | None = None, code: str = "") -> Any:
 _CORNER: Any = {"pos": "absolute", "top": 8, "right": 8, "style": {"zIndex": 1}}
 
 
+def keep_link(app: Dash, store: str) -> None:
+    """Have the address show the query, from `?` on, that the store with this id holds."""
+    # The link changes in place: "back" leads to the page before, not to each choice in turn.
+    app.clientside_callback(  # type: ignore[no-untyped-call] # Dash has no types for it.
+        "query => { if (query) history.replaceState("
+        "history.state, '', location.pathname + query + location.hash); }",
+        Input(store, "data"),
+    )
+
+
 def report_link(name: str) -> Any:
     """Return a link to the offline report of a result folder, or of a reproduction."""
     # It leads to a file, not to a page.
@@ -77,15 +87,22 @@ def caution(said: pd.DataFrame) -> Any | None:
         return None
     lines = []
     for rule, rows in said.groupby("rule", sort=False):
-        words = rows["words"].iloc[0] + (f" ({len(rows)} runs)" if len(rows) > 1 else "")
         about = RULES[str(rule)]
         lines.append(
             dmc.ListItem(
                 [
-                    dmc.Text(f"{words}. ", span=True, inherit=True, fw=600),
+                    dmc.Text(f"{_summed(rows['words'])}. ", span=True, inherit=True, fw=600),
                     f"{about.reason} {about.advice}",
                 ]
             )
         )
     colour = "red" if "error" in set(said["severity"]) else "yellow"
     return dmc.Alert(dmc.List(lines, size="sm"), title="Read with care", color=colour)
+
+
+def _summed(words: "pd.Series[str]") -> str:
+    """Return what is said of runs, or of one of them where it differs."""
+    if len(words) == 1:
+        return words.iloc[0]
+    instance = ", for instance" if words.nunique() > 1 else ""
+    return f"{len(words)} runs{instance}: {words.iloc[0]}"

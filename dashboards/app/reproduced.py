@@ -10,7 +10,7 @@ from dash import ALL, Dash, Input, Output, ctx, dcc, html, no_update
 
 from dashboards import reproduction
 from dashboards.app.library import Library
-from dashboards.app.parts import graph, problem, table
+from dashboards.app.parts import graph, keep_link, problem, table
 from experiments.evaluation import FIGURES, Figure
 from experiments.results import ResultsError
 
@@ -59,6 +59,7 @@ def layout(library: Library, query: str) -> Any:
     figures = {each.figure_id: each.title for each in drawable()}
     return dmc.Stack(
         [
+            dcc.Store(id="reproduced-link"),
             dmc.Title("The S-Paxos evaluation, reproduced", order=2),
             dmc.Select(
                 id="reproduced-folder",
@@ -87,6 +88,7 @@ def layout(library: Library, query: str) -> Any:
 
 def connect(app: Dash, library: Library) -> None:
     """Have the choices and the links of claims change what is shown, and the link."""
+    keep_link(app, "reproduced-link")
 
     @app.callback(Output("reproduced-scores", "children"), Input("reproduced-folder", "value"))
     def show_scores(name: str) -> Any:
@@ -105,10 +107,9 @@ def connect(app: Dash, library: Library) -> None:
 
     @app.callback(
         Output("reproduced-drawn", "children"),
-        Output("address", "search", allow_duplicate=True),
+        Output("reproduced-link", "data"),
         Input("reproduced-folder", "value"),
         Input("reproduced-figure", "value"),
-        prevent_initial_call="initial_duplicate",
     )
     def show_figure(name: str, figure_id: str) -> tuple[Any, str]:
         query = urlencode({"folder": name, "figure": figure_id})

@@ -1,6 +1,7 @@
 """The application: pages in a frame, found by their address, and the server that serves them."""
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -49,6 +50,8 @@ PAGES = {
 }
 """By address."""
 
+_log = logging.getLogger(__name__)
+
 _THREADS = 8
 """Requests that are answered at once: a browser asks for six things at a time."""
 
@@ -90,8 +93,16 @@ def _route(app: Dash, library: Library) -> None:
     )
     def show(path: str | None, query: str | None) -> tuple[Any, Any, str]:
         page = PAGES.get(path or "/", _NOT_FOUND)
-        shown = page.layout(library, (query or "").removeprefix("?"))
+        shown = _shown(page, library, (query or "").removeprefix("?"))
         return shown, frame.links(in_head, path), f"{page.title} - Paxoscope"
+
+
+def _shown(page: Page, library: Library, query: str) -> Any:
+    try:
+        return page.layout(library, query)
+    except Exception as error:  # Whatever it is, readers are to be told, not to look at nothing.
+        _log.exception("the page %s cannot be shown", page.title)
+        return problem("This page cannot be shown", f"{type(error).__name__}: {error}")
 
 
 _NOT_FOUND = Page(
@@ -114,6 +125,8 @@ def serve(root: Path, host: str, port: int) -> NoReturn:
         server = waitress.create_server(app.server, sockets=[listening], threads=_THREADS)
         if not is_local:
             _warn(host)
+        # A browser asks for more at once than there are threads: no news for a terminal.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         name = f"[{host}]" if ":" in host else host
         print(f"dashboard: http://{name}:{listening.getsockname()[1]}/", flush=True)
         server.run()  # Swallows what a signal raises.

@@ -246,6 +246,26 @@ def test_hosts_are_paused_and_cut_off_and_slow_and_suspicious(
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_hosts_are_cut_off_and_killed_and_return_where_messages_are_calls(
+    live: LiveBackend, protocol: str
+) -> None:
+    words = "0.3 cut host leader; +0.8 heal; +0.5 kill host 1; +0 restart it"
+    patience = {"suspect_timeout_ms": 600.0, "client_timeout_ms": 600.0}
+    settings = {"transport": "ray", "crash_model": "epoch", **patience}
+    carried = _carry_out(words, 6.0, protocol=protocol, **settings)
+    assert [event for event, _ in carried.told] == ["cut", "heal", "kill", "restart", "recovered"]
+    counted: Counter[tuple[Address, str]] = Counter()  # Over all lives: a new one may be idle.
+    for address, table in carried.measurements.meters:
+        for column in ("calls_in", "calls_out", "frames_rejected"):
+            counted[address, column] += table.rows[:, table.columns.index(column)].sum()
+    for address in carried.after:
+        assert counted[address, "calls_in"] > 0, address
+        assert counted[address, "calls_out"] > 0, address
+        assert counted[address, "frames_rejected"] == 0, address
+
+
+@pytest.mark.ray
 def test_the_clients_of_a_killed_fleet_are_not_judged_and_the_others_are(live: LiveBackend) -> None:
     carried = _carry_out("0.3 kill fleet 1", 1.5, fleets=2)
     assert carried.told == [("kill", "fleet-1")]

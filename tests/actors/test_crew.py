@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 import pytest
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
+from actors import crew as crew_module
 from actors.core.ids import Address
 from actors.crew import Crew, Gone
 from actors.errors import ClusterError
@@ -14,6 +15,8 @@ from tests.actors.cast import Actor
 A, B = Address("replica", 0), Address("fleet", 0)
 PATIENCE_S = 30.0
 """How long a test waits for what must happen; reaching it is a failure."""
+
+UNAVAILABLE = ActorUnavailableError("Socket closed", None)
 
 Test = Callable[[Crew, Actor, Actor], Coroutine[None, None, None]]
 
@@ -128,6 +131,68 @@ def test_who_is_watched_and_dies_breaks_off_what_is_guarded() -> None:
         await forever()
 
     assert raised(test) == "replica-0 died: It is dead."
+
+
+LOST_NODE = """\
+The actor died unexpectedly before finishing this task.
+\tip: 198.18.1.3
+The actor died because its node has died. Node Id: e0
+\tthe actor's node was terminated unexpectedly: health check failed{more}
+"""
+"""What Ray says of an actor whose node is gone."""
+
+
+@pytest.mark.parametrize(
+    "more", ["", "\nThe actor never ran - it was cancelled before it started running."]
+)
+def test_a_lost_node_is_told_without_what_is_around_it(more: str) -> None:
+    async def test(crew: Crew, one: Actor, other: Actor) -> None:
+        one.answers["f"] = RayError(LOST_NODE.format(more=more))
+        await crew.ask([A], "f", PATIENCE_S)
+
+    reason = "the actor's node was terminated unexpectedly: health check failed"
+    assert raised(test) == f"replica-0 died: {reason}"
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew_module, "WATCH_AGAIN_S", 0.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_is_watched_and_cannot_be_reached_for_a_while_breaks_nothing_off() -> None:
+    async def test(crew: Crew, one: Actor, other: Actor) -> None:
+        crew.watch(A)
+        one.open["watch"].set_exception(UNAVAILABLE)
+        while len(one.called("watch")) < 2:
+            await asyncio.sleep(0)
+        one.answers["f"] = 1
+        assert await crew.ask([A], "f", PATIENCE_S) == {A: 1}
+
+    run(test)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_cannot_be_asked_is_told_with_the_reason_that_ray_finds_later() -> None:
+    async def test(crew: Crew, one: Actor, other: Actor) -> None:
+        crew.watch(A)
+        asyncio.get_running_loop().call_later(0.01, one.die)
+        one.answers["f"] = UNAVAILABLE
+        await crew.ask([A], "f", PATIENCE_S)
+
+    assert raised(test) == "replica-0 died: It is dead."
+
+
+def test_who_cannot_be_asked_is_named_where_ray_finds_no_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crew_module, "NODE_LOSS_S", 0.01)
+
+    async def test(crew: Crew, one: Actor, other: Actor) -> None:
+        one.answers["f"] = UNAVAILABLE
+        await crew.ask([A], "f", PATIENCE_S)
+
+    assert raised(test) == "replica-0 cannot be reached"
 
 
 def test_who_is_watched_and_stops_breaks_off_what_is_guarded() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors import hosted
 from actors.client import ClientFleet
 from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
@@ -20,7 +21,9 @@ from actors.model.profiles import PROFILES
 from actors.replica import Replica
 from actors.storage.errors import StorageError
 from actors.storage.journal import Journal
+from actors.transport.ray_call import HEAD, OrderError
 from tests.actors.loopback import LOOPBACK, PATIENCE_S, SECRET, System
+from tests.actors.transport.called import Called
 
 LOAD_S = 0.15
 
@@ -96,12 +99,28 @@ def test_requests_and_replies_share_frames_only_where_they_may(protocol: str) ->
     run(test)
 
 
+def test_calls_out_of_order_stop_the_host_which_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        monkeypatch.setattr(hosted, "_this_actor", lambda: None)
+        replica = Replica(0, LoadConfig(protocol="jpaxos", transport="ray"), SECRET)
+        peer = await Called(Address("replica", 1)).listen()
+        await replica.listen(LOOPBACK)
+        await replica.meet(peer.me, 7, peer.endpoint)
+        assert await replica.take(HEAD.pack(7, 0))
+        with pytest.raises(OrderError):
+            await replica.take(HEAD.pack(7, 2))
+        assert await replica.watch() == "OrderError: call 2 of replica-1 came where 1 was due"
+        await replica.stop()
+
+    run(test)
+
+
 # --- Faults ---------------------------------------------------------------------------------------
 
 
 async def send_garbage(system: System, address: Address) -> None:
     """Connect to a node, say something impolite, and wait until it hangs up."""
-    reader, writer = await asyncio.open_connection(*system.endpoints[address])
+    reader, writer = await asyncio.open_connection(*system.endpoints[address][:2])
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert await reader.read() == b""
     writer.close()

@@ -71,7 +71,7 @@ class Attacked:
 
     async def suffer(self, *written: bytes) -> None:
         """Have somebody connect, write, and wait until one of both has hung up."""
-        reader, writer = await asyncio.open_connection(*self._endpoint)
+        reader, writer = await asyncio.open_connection(*self._endpoint[:2])
         try:
             writer.writelines(written)
             writer.write_eof()

@@ -147,3 +147,19 @@ def test_who_dies_is_left_out() -> None:
         assert (await scene.next()).actors.keys() <= {FLEET}
 
     run(test)
+
+
+def test_news_that_are_not_taken_end_and_the_run_goes_on() -> None:
+    async def test(scene: Scene) -> None:
+        told = asyncio.Event()
+
+        def refuse(_: News) -> None:
+            told.set()
+            raise ValueError("no room")
+
+        reporting = scene.crew.beside(Reporter(scene.crew, refuse, []).run())
+        await told.wait()
+        await reporting
+        assert (await scene.next()).actors  # What is guarded goes on.
+
+    run(test)

@@ -9,6 +9,7 @@ from ray.exceptions import RayError
 from actors.core.config import LoadConfig
 from actors.core.ids import Address, ReplicaId
 from actors.errors import ClusterError
+from actors.place import ANYWHERE
 from actors.stage import Stage
 from tests.actors.cast import Actor
 
@@ -34,7 +35,7 @@ def test_a_node_that_has_no_room_for_storage_is_told_in_one_line_without_a_stack
         '  File "actors/keeper.py", line 23, in __init__\n'
         "actors.storage.errors.StorageError: cannot make a temporary folder: set TMPDIR"
     )
-    stage = Stage(LoadConfig(crash_model="full"), "spread")
+    stage = Stage(LoadConfig(crash_model="full"), ANYWHERE)
     monkeypatch.setattr(stage, "_place", Place(told))
     with pytest.raises(ClusterError) as refusal:
         asyncio.run(stage.create([Address("replica", 0)]))

@@ -1,20 +1,24 @@
 """What it costs a run to be watched: run by hand, on a machine that does nothing else.
 
-    python -m tests.benchmarks.monitor [--pairs 10] [--clients 4000] [--protocol spaxos]
+    python -m tests.benchmarks.monitor [--pairs 10] [--clients 4000] [--protocol spaxos] [--rate 0]
 
 Runs pairs of one configuration on a local Ray, one that is monitored and one that is not, in an
 order that changes from pair to pair, and prints the throughput of each, then the median ratio and
-the 95% confidence interval of the mean ratio. With `--look` somebody looks, too: a dashboard serves
-the page of the sweep to a chromium on this machine.
+the 95% confidence interval of the mean ratio; and the same of the processor time that all actors
+and this process took together. With `--rate` the load is open-loop: throughput is then the same,
+and processor time is what tells. With `--look` somebody looks, too: a dashboard serves the page of
+the sweep to a chromium on this machine, whose own processor time is not counted.
 """
 
 import argparse
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import NamedTuple
 
 import numpy as np
 from playwright.sync_api import sync_playwright
@@ -32,16 +36,27 @@ from experiments.sweep import Run, expand
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
-def throughput_rps(run: Run, monitor: Monitor | None) -> float:
-    """Carry out a run and return its throughput."""
+class Cost(NamedTuple):
+    """What a run did, and what it took."""
+
+    throughput_rps: float
+    cpu_s: float
+
+
+def carry_out(run: Run, monitor: Monitor | None) -> Cost:
+    """Carry out a run and return what it did, from when its clients began."""
     config = run.config
     if monitor is not None:
         monitor.started(run)
     with Cluster(config.load_config(), config.placement) as cluster:
+        began_s = time.process_time()
         cluster.run(config.load_s, tell=monitor.tell if monitor is not None else None)
+        own_s = time.process_time() - began_s
         found = measured(cluster.measurements())
     assert found.safety == "ok", found.safety
-    return float(summarise.measure(config, **found.tables)["throughput_rps"])
+    throughput_rps = float(summarise.measure(config, **found.tables)["throughput_rps"])
+    later = found.counters[found.counters["time_s"] > 0.05]  # The first counts what came before.
+    return Cost(throughput_rps, own_s + float(later["cpu_s"].sum()))
 
 
 @contextmanager
@@ -66,6 +81,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=4000)
     parser.add_argument("--protocol", default="spaxos")
     parser.add_argument("--seconds", type=float, default=5.0, help="measured window")
+    parser.add_argument("--rate", type=float, default=0.0, help="requests/s, open-loop")
     parser.add_argument("--look", action="store_true", help="with a dashboard and a browser")
     options = parser.parse_args()
     suite = Suite(
@@ -73,6 +89,7 @@ def main() -> None:
         base={
             "protocol": options.protocol,
             "clients": options.clients,
+            "arrival_rate_rps": options.rate,
             "warmup_s": 1.0,
             "duration_s": options.seconds,
         },
@@ -81,30 +98,33 @@ def main() -> None:
     ratios = []
     with tempfile.TemporaryDirectory() as folder, LiveBackend():
         for pair in range(options.pairs):
-            rates = {}
+            costs = {}
             for is_watched in (True, False) if pair % 2 else (False, True):
-                rates[is_watched] = _rate(run, suite, Path(folder), is_watched, options.look)
-            ratios.append(rates[True] / rates[False])
+                costs[is_watched] = _cost(run, suite, Path(folder), is_watched, options.look)
+            watched, unwatched = costs[True], costs[False]
+            ratios.append(np.array(watched) / np.array(unwatched))
             print(
-                f"{pair + 1:3}: watched {rates[True]:10,.0f} req/s, unwatched "
-                f"{rates[False]:10,.0f} req/s, ratio {ratios[-1]:.3f}",
+                f"{pair + 1:3}: watched {watched.throughput_rps:10,.0f} req/s {watched.cpu_s:5.2f} "
+                f"CPU s, unwatched {unwatched.throughput_rps:10,.0f} req/s "
+                f"{unwatched.cpu_s:5.2f} CPU s",
                 flush=True,
             )
-    low, high = summarise.interval(np.array(ratios))
-    print(
-        f"median ratio {np.median(ratios):.3f}; mean {np.mean(ratios):.3f}, 95% confidence "
-        f"interval {low:.3f} to {high:.3f}"
-    )
+    for name, found in zip(("throughput", "CPU time"), np.array(ratios).T, strict=True):
+        low, high = summarise.interval(found)
+        print(
+            f"{name}: median ratio {np.median(found):.3f}, mean {np.mean(found):.3f}, 95% "
+            f"confidence interval {low:.3f} to {high:.3f}"
+        )
 
 
-def _rate(run: Run, suite: Suite, folder: Path, is_watched: bool, is_looked_at: bool) -> float:
+def _cost(run: Run, suite: Suite, folder: Path, is_watched: bool, is_looked_at: bool) -> Cost:
     if not is_watched:
-        return throughput_rps(run, None)
+        return carry_out(run, None)
     with Monitor(folder, suite, [run]) as monitor:
         if not is_looked_at:
-            return throughput_rps(run, monitor)
+            return carry_out(run, monitor)
         with somebody_looks(folder):
-            return throughput_rps(run, monitor)
+            return carry_out(run, monitor)
 
 
 if __name__ == "__main__":

@@ -84,9 +84,11 @@ def disturbed(
 ) -> Disturbed:
     """Return runs under 1,000 clients, each with the story of its faults, or with none for ""."""
     parts = []
-    for words in faults:
+    for number, words in enumerate(faults):
         runs = runs_of(protocols, clients=(1_000,), repeats=repeats)
-        runs = runs.assign(faults=words, duration_s=duration_s, run_id=runs["run_id"] + words)
+        runs = runs.assign(
+            faults=words, duration_s=duration_s, run_id=runs["run_id"] + f"-{number}"
+        )
         parts += [_disturbed(run) for run in runs.to_dict("records")]
     return Disturbed(*(pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True)))
 
@@ -250,6 +252,8 @@ def _counters(run: dict[str, Any], host: int, role: str) -> list[dict[str, Any]]
         "cpu_s": cpu_s,
         "rss_bytes": 200e6,
         "leads": float(role == "replica" and host == 0),
+        "network_messages_in.Accept": run["throughput_rps"] * BIN_S,
+        "network_messages_out.Propose": run["throughput_rps"] * BIN_S,
         "network_bytes_in": bytes_in,
         "network_bytes_out": bytes_in * (2.5 if host == 0 else 1.0),
         "local_bytes_in": 0.0,

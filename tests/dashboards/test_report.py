@@ -7,6 +7,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from dashboards import report
+from dashboards.figures import throughput, transport
 from experiments.results import TABLES, ResultsError, ResultsWriter
 from experiments.spec import Suite
 from tests.dashboards.result_set import counters_of, disturbed, failed, runs_of
@@ -178,3 +179,13 @@ def test_a_table_of_no_runs_is_refused_in_one_line(tmp_path: Path) -> None:
     runs_of(clients=(1,)).iloc[:0].to_parquet(tmp_path / "runs.parquet")
     with pytest.raises(ResultsError, match="no results here yet"):
         report.write(tmp_path)
+
+
+def test_what_calls_cost_comes_before_the_figures_where_transports_are_compared() -> None:
+    tcp = runs_of(clients=(1, 10))
+    runs = pd.concat(
+        [tcp, tcp.assign(transport="ray", run_id=tcp["run_id"] + "-ray")], ignore_index=True
+    )
+    headings = Page(render(runs)).headings
+    assert headings.index(transport.TITLE) < headings.index(throughput.TITLE)
+    assert transport.TITLE not in Page(render(tcp)).headings

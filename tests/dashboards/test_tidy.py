@@ -4,7 +4,7 @@ import pytest
 
 from dashboards import theme
 from dashboards.figures import ablation, batch_window, hosts, percentiles, throughput
-from dashboards.tidy import plain, tidy
+from dashboards.tidy import csv, plain, tidy
 from experiments.summarise import summary
 from tests.dashboards.result_set import counters_of, runs_of
 
@@ -69,3 +69,9 @@ def test_what_only_explains_is_left_out() -> None:
 
 def test_texts_lose_their_markup() -> None:
     assert plain("<b>a &lt; b</b><br>c") == "a < b c"
+
+
+def test_no_text_is_a_formula_to_a_spreadsheet() -> None:
+    table = pd.DataFrame({"trace": ["=1+1", "+1", "-1", "@x", "a=1"], "number": [-1.5, 0, 1, 2, 3]})
+    lines = csv(table).splitlines()
+    assert lines[1:] == ["'=1+1,-1.5", "'+1,0.0", "'-1,1.0", "'@x,2.0", "a=1,3.0"]

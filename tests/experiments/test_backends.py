@@ -38,6 +38,15 @@ def _maker(made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]) -> Cal
     return lambda name, *_: made.setdefault(name, kind() if name == "sim" else Ready())
 
 
+def test_what_runs_on_ray_shares_one_ray(made: dict[str, FakeBackend]) -> None:
+    null = RunConfig(backend="null_actor", protocol="unreplicated", replicas=1, transport="ray")
+    with Backends([LIVE, null], None) as backends:
+        backends.run(null)
+        backends.run(LIVE)
+    assert made.keys() == {"live"}
+    assert made["live"].ran == [null, LIVE]
+
+
 def test_each_run_goes_to_the_backend_it_is_configured_for(made: dict[str, FakeBackend]) -> None:
     with Backends([SIM, LIVE, SIM], None) as backends:
         for config in (SIM, LIVE, SIM):

@@ -28,6 +28,12 @@ def test_seeds_that_make_no_sense_are_refused_in_a_line(text: str) -> None:
         check.parse_seeds(text)
 
 
+def test_what_replicates_nothing_is_not_checked() -> None:
+    known = r"must be one of jpaxos, spaxos, multipaxos$"
+    with pytest.raises(InputError, match=f"^--protocol unreplicated: {known}"):
+        check.check_names(["jpaxos", "unreplicated"], [3], "all")
+
+
 def test_seeds_include_both_ends() -> None:
     assert list(check.parse_seeds("3..5")) == [3, 4, 5]
     assert list(check.parse_seeds("7")) == [7]

@@ -253,6 +253,14 @@ def test_more_repeats_are_no_other_seed() -> None:
     assert changes(a, b).empty
 
 
+def test_without_a_point_in_both_settings_are_told_by_their_values() -> None:
+    told = changes(runs_of(("jpaxos",), clients=(1, 10)), runs_of(("spaxos",), clients=(20, 30)))
+    assert list(told.itertuples(index=False, name=None)) == [
+        ("configuration", "protocol", "jpaxos", "spaxos"),
+        ("configuration", "clients", "1, 10", "20, 30"),
+    ]
+
+
 def test_changed_code_may_be_other_code_under_the_same_commit() -> None:
     runs = runs_of(("jpaxos",), clients=(1,)).assign(commit="0123-dirty")
     (told,) = changes(runs, runs).to_dict("records")

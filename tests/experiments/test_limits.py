@@ -94,6 +94,18 @@ def test_cores_add_up() -> None:
     assert limit(config) == Limit(pytest.approx(200_000.0), "leader", "CPU")
 
 
+def test_a_server_without_replication_takes_what_its_clients_take_of_it() -> None:
+    config = LoadConfig(
+        protocol="unreplicated",
+        replicas=1,
+        cpu_us_per_client_request=7.0,
+        cpu_us_per_executed_request=3.0,
+        cpu_us_per_message=1e6,
+    )
+    assert uses(config).keys() == {"leader"}
+    assert limit(config) == Limit(pytest.approx(100_000.0), "leader", "CPU")
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_nothing_limits_a_host_without_limits(protocol: str) -> None:
     assert limit(LoadConfig(protocol=protocol)).throughput_rps == float("inf")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
-from experiments.linter import COLUMNS, RULES, kept_up, lint
+from experiments.linter import COLUMNS, RULES, kept_up, lint, lint_between
 from tests.dashboards.result_set import failed, runs_of
 
 FAULTLESS = runs_of(clients=(1_000, 16_000)).assign(duration_s=5.0)
@@ -190,6 +190,12 @@ def test_closed_loop_clients_always_keep_up() -> None:
     assert kept_up(FAULTLESS.assign(throughput_rps=0.0)).all()
 
 
+@pytest.mark.parametrize("throughput_rps", [0.0, float("nan")])
+def test_runs_without_any_throughput_are_looked_at_all_the_same(throughput_rps: float) -> None:
+    assert "offered-rate-missed" not in rules(FAULTLESS.assign(throughput_rps=throughput_rps))
+    assert "offered-rate-missed" in rules(OPEN.assign(throughput_rps=throughput_rps))
+
+
 def test_what_waits_longer_and_longer_is_a_growing_queue() -> None:
     found = rules(OPEN, timeline=timeline(lambda each: 1_000.0 * each, RUN_ID))
     assert found["growing-queue"] == "requests in the system grew from 27,500 to 61,000"
@@ -265,3 +271,14 @@ def test_a_busy_host_is_no_busy_fleet() -> None:
 
 def test_tables_of_other_runs_change_nothing() -> None:
     assert not rules(FAULTLESS, counters=BUSY.assign(run_id="another"))
+
+
+def test_mixed_frames_between_folders_are_told_of_the_runs_of_each() -> None:
+    runs = pd.concat(
+        [runs_of(clients=(1,)).assign(folder=name, requests_per_frame_max=frame)
+         for name, frame in (("a", 1), ("b", 128))]
+    )  # fmt: skip
+    told = lint_between(runs)
+    assert set(told["words"]) == {"requests_per_frame_max is 1, 128"}
+    assert told.groupby("folder")["run_id"].nunique().to_dict() == {"a": 6, "b": 6}
+    assert lint_between(runs[runs["folder"] == "a"]).empty

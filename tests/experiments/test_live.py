@@ -38,6 +38,7 @@ SHORT = {"warmup_s": 0.1, "duration_s": 0.3, "cooldown_s": 0.0, "clients": 8}
 RUNS = [
     *((protocol, n) for protocol in ("jpaxos", "multipaxos", "spaxos") for n in (1, 3, 5)),
     ("spaxos", 7),
+    ("unreplicated", 1),
 ]
 
 
@@ -69,6 +70,38 @@ def _assert_tables_are_as_documented(config: RunConfig, measured: Measured) -> N
     assert not counters.duplicated(["actor", "bin"]).any()
     cpu_s = counters.groupby("actor")["cpu_s"].sum()
     assert (cpu_s > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("protocol", "replicas"), [("jpaxos", 3), ("spaxos", 3), ("unreplicated", 1)]
+)
+@pytest.mark.parametrize("request_bytes", [20, 150_000], ids=["inline", "object store"])
+def test_a_protocol_is_as_safe_where_messages_are_calls(
+    live: LiveBackend, protocol: str, replicas: int, request_bytes: int
+) -> None:
+    """Ray passes what is beyond 100 KiB by its object store, another way with another order."""
+    settings = {**SHORT, "duration_s": 1.0, "request_bytes": request_bytes}
+    config = RunConfig(protocol=protocol, replicas=replicas, transport="ray", **settings)
+    measured = live.run(config)
+    assert (measured.outcome, measured.safety) == ("ok", "ok")
+    _assert_tables_are_as_documented(config, measured)
+    totals = measured.counters.groupby("actor")[["calls_in", "calls_out"]].sum()
+    assert (totals > 0).all(axis=None)
+    assert measured.counters["frames_rejected"].sum() == 0
+    assert_nothing_is_left()
+
+
+def test_a_null_actor_is_measured_as_a_run_is(live: LiveBackend) -> None:
+    config = RunConfig(
+        protocol="unreplicated", replicas=1, transport="ray", backend="null_actor", **SHORT
+    )
+    measured = live.run(config)
+    assert (measured.outcome, measured.safety) == ("ok", "ok")
+    _assert_tables_are_as_documented(config, measured)
+    numbers = summarise.measure(config, **measured.tables)
+    assert numbers["throughput_rps"] > 0
+    assert numbers["cpu_us_per_request_leader_host"] > 0
+    assert_nothing_is_left()
 
 
 def test_fleets_share_the_clients_of_a_run(live: LiveBackend) -> None:

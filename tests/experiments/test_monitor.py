@@ -130,6 +130,21 @@ def test_of_hosts_with_limits_the_modelled_cpu_is_told(tmp_path: Path, written: 
     assert run.moments[0].hosts == (HostUsage(0, 0.25, 0.0, 0.0),)
 
 
+def test_who_has_not_answered_yet_counts_as_before_but_not_for_long(
+    tmp_path: Path, written: Written
+) -> None:
+    one, other = Address("fleet", 0), Address("fleet", 1)
+    with Monitor(tmp_path, SUITE, RUNS) as monitor:
+        monitor.started(RUNS[0])
+        both = {each: lately(1.0, 1.5, completed=500.0) for each in (one, other)}
+        monitor.tell(news(actors=both))
+        monitor.tell(news(actors={one: lately(1.5, 2.0, completed=500.0)}))
+        monitor.tell(news(actors={one: lately(2.0, 3.0, completed=1000.0)}))
+        run = written.wait_for(lambda told: bool(told.run and len(told.run.moments) == 3)).run
+    assert run is not None
+    assert [moment.throughput_rps for moment in run.moments] == [2000.0, 2000.0, 1000.0]
+
+
 def test_without_a_reply_there_is_no_latency(tmp_path: Path, written: Written) -> None:
     with Monitor(tmp_path, SUITE, RUNS) as monitor:
         monitor.started(RUNS[0])
@@ -154,18 +169,25 @@ def test_before_the_clients_are_heard_of_there_is_no_moment(
 def test_a_run_begins_without_the_moments_of_the_one_before_and_keeps_the_latest(
     tmp_path: Path, written: Written
 ) -> None:
+    fleet = Address("fleet", 0)
     with Monitor(tmp_path, SUITE, RUNS) as monitor:
         monitor.started(RUNS[0])
-        for _ in range(MOMENTS_MAX + 5):
-            monitor.tell(news())
-        full = written.wait_for(lambda told: bool(told.run and told.run.moments)).run
+        for second in range(MOMENTS_MAX + 5):
+            actors = {fleet: lately(second, second + 1.0, completed=500.0)}
+            monitor.tell(news(actors=actors))
+        last_s = MOMENTS_MAX + 5.0
+        full = written.wait_for(
+            lambda told: bool(
+                told.run and told.run.moments and told.run.moments[-1].time_s == last_s
+            )
+        ).run
         monitor.started(RUNS[1])
         empty = written.wait_for(
             lambda told: told.run is not None and told.run.run_id == RUNS[1].run_id
         ).run
     assert full is not None
     assert empty is not None
-    assert len(full.moments) == MOMENTS_MAX
+    assert [moment.time_s for moment in full.moments] == [6.0 + each for each in range(MOMENTS_MAX)]
     assert empty.moments == ()
 
 

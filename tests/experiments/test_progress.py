@@ -1,6 +1,8 @@
 """A sweep's progress is in a file that readers may find half-written, foreign or gone."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,4 +41,41 @@ def test_of_a_sweep_that_has_ended_nothing_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"suite": "x"}', b"\xff\xfe", b"null"])
 def test_what_makes_no_sense_is_not_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / PROGRESS_FILE).write_bytes(content)
+    assert progress.read(tmp_path) is None
+
+
+def test_a_pipe_is_not_waited_for_and_a_link_not_followed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / PROGRESS_FILE)
+    assert progress.read(tmp_path) is None
+    (tmp_path / PROGRESS_FILE).unlink()
+    (tmp_path / "other").mkdir()
+    progress.write(tmp_path / "other", PROGRESS)
+    (tmp_path / PROGRESS_FILE).symlink_to(tmp_path / "other" / PROGRESS_FILE)
+    assert progress.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"replicas": 10**6},
+        {"replicas": 0},
+        {"moments": [moment(1.0)] * 1001},
+        {"moments": [moment(1.0, hosts=tuple(range(1001)))]},
+        {"moments": [moment(float("nan"))]},
+        {"moments": [moment(1e300)]},
+        {"events": [Happening(1.0, "kill", "host-0", "")] * 1001},
+    ],
+)
+def test_a_run_that_could_not_be_drawn_is_not_read(tmp_path: Path, changed: dict[str, Any]) -> None:
+    run = msgspec.structs.replace(RUN, **changed)
+    progress.write(tmp_path, msgspec.structs.replace(PROGRESS, run=run))
+    assert progress.read(tmp_path) is None
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999", "-1e999"])
+def test_a_number_that_is_none_is_not_read(tmp_path: Path, number: str) -> None:
+    progress.write(tmp_path, PROGRESS)
+    path = tmp_path / PROGRESS_FILE
+    path.write_text(path.read_text().replace('"remaining_s":30.0', f'"remaining_s":{number}'))
+    assert number in path.read_text()
     assert progress.read(tmp_path) is None

@@ -249,7 +249,7 @@ def _refusal(folder: Path, table: pd.DataFrame) -> str:
 
 
 @pytest.mark.parametrize(
-    "key", ["faults", "recovery_s", "cpu_us_per_request", "started_at", "commit"]
+    "key", ["faults", "recovery_s", "cpu_us_per_request", "lag_ms", "wall_s", "commit"]
 )
 def test_results_of_another_version_are_told(tmp_path: Path, key: str) -> None:
     _record(tmp_path, "a")
@@ -275,3 +275,114 @@ def test_a_column_of_another_type_is_told(
     _record(tmp_path, "a")
     table = results.runs(tmp_path).assign(**{key: value})
     assert _refusal(tmp_path, table) == f"not a table of runs: the column {key} must hold {right}"
+
+
+@pytest.mark.parametrize("key", ["replicas", "clients", "dilation", "duration_s", "repeat"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_setting_that_is_no_number_is_told(tmp_path: Path, key: str, value: float) -> None:
+    _record(tmp_path, "a")
+    table = results.runs(tmp_path).assign(**{key: value})
+    assert _refusal(tmp_path, table) == f"not a table of runs: the column {key} lacks values"
+
+
+@pytest.mark.parametrize(
+    "run_id", ["../a", "..", "", "a/b", "a\0", "a b", "\N{LATIN SMALL LETTER E WITH ACUTE}"]
+)
+def test_a_run_id_that_is_no_plain_name_is_told(tmp_path: Path, run_id: str) -> None:
+    _record(tmp_path, "a")
+    table = results.runs(tmp_path).assign(run_id=run_id)
+    assert _refusal(tmp_path, table) == "not a table of runs: a run_id is no plain name"
+
+
+def test_a_table_of_a_run_without_one_of_its_columns_is_told(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    for name, read in READERS.items():
+        path = tmp_path / name / "a.parquet"
+        whole = pd.read_parquet(path)
+        for key in ("run_id", *TABLES[name]):
+            whole.drop(columns=key).to_parquet(path)
+            with pytest.raises(ResultsError, match=f"the column {key} must be there and hold"):
+                read(tmp_path)
+
+
+def test_a_table_of_a_run_with_text_for_a_number_is_told(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    for name, read in READERS.items():
+        path = tmp_path / name / "a.parquet"
+        whole = pd.read_parquet(path)
+        for key in whole.select_dtypes("number"):
+            whole.assign(**{str(key): "many"}).to_parquet(path)
+            with pytest.raises(ResultsError, match=f"the column {key} must .* numbers"):
+                read(tmp_path)
+
+
+def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path: Path) -> None:
+    for name in ("here", "elsewhere"):
+        _record(tmp_path / name, "a")
+    readers = {
+        "timeline/a.parquet": results.timeline,
+        "latency": results.latency,
+        "runs.parquet": results.runs,
+    }
+    for inner, read in readers.items():
+        read(tmp_path / "here")
+        path = tmp_path / "here" / inner
+        path.rename(tmp_path / "aside")
+        path.symlink_to(tmp_path / "elsewhere" / inner)
+        with pytest.raises(ResultsError, match="leads out of the folder"):
+            read(tmp_path / "here")
+        path.unlink()
+        (tmp_path / "aside").rename(path)
+
+
+def test_a_pipe_in_the_place_of_a_table_is_not_waited_for(tmp_path: Path) -> None:
+    _record(tmp_path, "a")
+    path = tmp_path / "timeline" / "a.parquet"
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ResultsError, match="not a file"):
+        results.timeline(tmp_path)
+
+
+# --- Runs from another folder -------------------------------------------------------------------
+
+
+def test_runs_of_another_folder_are_taken_over_with_their_tables(tmp_path: Path) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(home, "a", "b")
+    _record(fetched, "b", "c")
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 2
+        assert list(writer.rows()) == ["a", "b", "c"]
+    assert list(results.runs(home)["run_id"]) == ["a", "b", "c"]
+    assert set(results.timeline(home)["run_id"]) == {"a", "b", "c"}
+
+
+def test_a_row_without_all_its_tables_is_not_taken_over(tmp_path: Path) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(fetched, "a", "b")
+    (fetched / "events" / "a.parquet").unlink()
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 1
+    assert list(results.runs(home)["run_id"]) == ["b"]
+
+
+def test_a_run_id_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    home, fetched, beside = tmp_path / "home", tmp_path / "fetched", tmp_path / "x.parquet"
+    _record(fetched, "a")
+    beside.write_bytes(b"not theirs")
+    rows = pd.DataFrame([_row("a"), _row("../../x")])
+    rows.to_parquet(results.runs_path(fetched))
+    with ResultsWriter(home, SUITE) as writer, pytest.raises(ResultsError, match="no plain name"):
+        writer.adopt(fetched)
+    assert beside.read_bytes() == b"not theirs"
+
+
+def test_runs_of_another_suite_are_not_taken_over(tmp_path: Path) -> None:
+    fetched = tmp_path / "fetched"
+    _record(fetched, "a")
+    with (
+        ResultsWriter(tmp_path / "home", Suite(name="other")) as writer,
+        pytest.raises(ResultsError, match="holds results of the suite s, not of other"),
+    ):
+        writer.adopt(fetched)

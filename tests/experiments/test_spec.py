@@ -30,6 +30,7 @@ AXIS_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "kv_get_fraction": st.floats(0, 1),
     "seed": st.integers(0, (1 << 63) - 1),
     "crash_model": st.sampled_from(["crash_stop", "epoch", "full"]),
+    "hosts_on": st.sampled_from(["", "a=b", "a!=b,c=d"]),
     "faults": st.sampled_from(["", "0 kill host leader", "0 every 1 cut host 0; +0.05 heal"]),
 }
 
@@ -140,6 +141,8 @@ def test_the_page_of_faults_lists_the_shipped_suites_that_have_some() -> None:
     assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == with_faults
 
 
+NULL_ACTOR = '[base]\nbackend = "null_actor"\nprotocol = "unreplicated"\nreplicas = 1'
+
 FILE_ERRORS = {
     "[base]\nreplicas = 4": "base.replicas = 4: must be odd (1, 3, 5, 7, ...)",
     "[base]\nreplicas = 0": "base.replicas = 0: must be a whole number from 1 to 201",
@@ -151,10 +154,12 @@ FILE_ERRORS = {
     "[base]\nreplica = 3": "base.replica = 3: unknown key; did you mean replicas?",
     '[base]\naccept_to = "some"': 'base.accept_to = "some": must be "all" or "leader"',
     '[base]\nprotocol = "jpaxo"': (
-        'base.protocol = "jpaxo": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
+        'base.protocol = "jpaxo": must be jpaxos, spaxos, multipaxos or unreplicated; '
+        "did you mean jpaxos?"
     ),
     '[base]\nprotocol = "JPaxos"': (
-        'base.protocol = "JPaxos": must be jpaxos, spaxos or multipaxos; did you mean jpaxos?'
+        'base.protocol = "JPaxos": must be jpaxos, spaxos, multipaxos or unreplicated; '
+        "did you mean jpaxos?"
     ),
     "[base]\nCLIENTS = 3": "base.CLIENTS = 3: unknown key; did you mean clients?",
     "[base]\nxyz = 3": "base.xyz = 3: unknown key; docs/protocols.md lists all settings",
@@ -205,6 +210,16 @@ FILE_ERRORS = {
     "[axes]\nclients = [1, 10, -1]": (
         "axes.clients[2] = -1: must be a whole number from 1 to 4_194_304"
     ),
+    '[base]\nfleets_on = "role"': (
+        'base.fleets_on = "role": must be labels such as role=host or role!=client, '
+        "with commas between"
+    ),
+    '[base]\nhosts_on = "a=b,a=c"': (
+        'base.hosts_on = "a=b,a=c": a label may stand there only once'
+    ),
+    '[base]\nhosts_on = "a=b; a=c"': (
+        'base.hosts_on = "a=b; a=c": must be one, or one for each of replicas = 3'
+    ),
     '[base]\nfaults = "2 kil host leader"': (
         'base.faults = "2 kil host leader": event 1 (2 kil host leader): kil must be kill, '
         "restart, pause, resume, suspect, cut, heal or slow; did you mean kill?"
@@ -237,7 +252,9 @@ FILE_ERRORS = {
         'axes.profile[1] = "ethernet": must be none, ethernet-100mbit or srds12; '
         "did you mean ethernet-100mbit?"
     ),
-    '[base]\nbackend = "simulated"': 'base.backend = "simulated": must be "live" or "sim"',
+    '[base]\nbackend = "simulated"': (
+        'base.backend = "simulated": must be "live", "null_actor" or "sim"'
+    ),
     '[base]\nbackend = "sim"': (
         'base.backend = "sim": virtual time needs a network that takes time: set network_delay_ms'
     ),
@@ -249,6 +266,31 @@ FILE_ERRORS = {
     ),
     '[base]\nbackend = "sim"\nprofile = "srds12"\ncrash_model = "full"': (
         'base.crash_model = "full": only the live backend stores anything: must be crash_stop'
+    ),
+    '[base]\nbackend = "sim"\nprofile = "srds12"\ntransport = "ray"': (
+        'base.transport = "ray": only the live backend has actors to call: must be tcp'
+    ),
+    '[base]\nprotocol = "unreplicated"\nreplicas = 3': (
+        "base.replicas = 3: must be 1: protocol unreplicated replicates nothing"
+    ),
+    '[base]\nprotocol = "unreplicated"\nreplicas = 1\nfaults = "2 suspect replica 0"': (
+        'base.faults = "2 suspect replica 0": must be empty: nothing of protocol unreplicated '
+        "survives"
+    ),
+    '[base]\nprotocol = "unreplicated"\nreplicas = 1\ncrash_model = "full"': (
+        'base.crash_model = "full": must be crash_stop: protocol unreplicated stores nothing'
+    ),
+    '[base]\nbackend = "null_actor"\nprotocol = "jpaxos"': (
+        'base.protocol = "jpaxos": must be unreplicated where the backend is a null actor'
+    ),
+    f'{NULL_ACTOR}\ntransport = "tcp"': (
+        'base.transport = "tcp": must be ray where the backend is a null actor'
+    ),
+    f'{NULL_ACTOR}\ntransport = "ray"\narrival_rate_rps = 10': (
+        "base.arrival_rate_rps = 10.0: must be 0: a null actor is called by closed-loop clients"
+    ),
+    f'{NULL_ACTOR}\ntransport = "ray"\nprofile = "srds12"': (
+        'base.profile = "srds12": must be none: a null actor has no limits but the machine\'s'
     ),
     '[base]\nprofile = "srds12"\ndilation = 2\nfaults = "2 kill host 0"': (
         "base.dilation = 2.0: must be 1 where there are faults"
@@ -366,6 +408,13 @@ def test_faults_may_stand_on_lines_of_their_own(tmp_path: Path) -> None:
     """They become one line, so that the same faults are the same setting however written."""
     text = '[base]\nfaults = """\n  2 kill  host leader\n\n  +1 kill it;\n"""'
     assert load_suite(_write(tmp_path, text)).base == {"faults": "2 kill host leader; +1 kill it"}
+
+
+def test_the_same_labels_are_the_same_setting_however_written(tmp_path: Path) -> None:
+    overrides = ["hosts_on= a = b ,c!=d ;;e=f", "fleets_on=a != b", "replicas=3"]
+    suite = load_suite(_write(tmp_path), overrides)
+    assert suite.base["hosts_on"] == "a=b,c!=d; ; e=f"
+    assert suite.base["fleets_on"] == "a!=b"
 
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])

@@ -42,6 +42,22 @@ def _counters(*rows: tuple[int, int, float, int, float, float]) -> pd.DataFrame:
     return table.assign(actor=actors, time_s=(table["bin"] + 1) * 0.1)
 
 
+def test_cpu_is_shared_out_over_what_hosts_send_and_receive_in_the_window() -> None:
+    """Each message counts at each host that has a hand in it, and the clients' work does not."""
+    columns = ["actor", "host", "bin", "cpu_s", "network_messages_in.Ack", "local_messages_out.Ack"]
+    rows = [
+        ("replica-0", 0, 1, 9.0, 9, 9),  # Before the window.
+        ("replica-0", 0, 2, 0.003, 10, 5),
+        ("coordinator-0", 0, 3, 0.001, 0, 5),
+        ("fleet-0", -1, 3, 9.0, 9, 9),
+    ]
+    table = pd.DataFrame(rows, columns=columns).assign(run_id="a")
+    table["time_s"] = (table["bin"] + 1) * 0.1
+    runs = pd.DataFrame({"run_id": ["a", "lost"], "warmup_s": 0.2, "duration_s": 0.3})
+    found = summarise.host_us_per_message(runs, table)
+    assert found.to_dict() == {"a": pytest.approx(4000 / 20)}
+
+
 def _events(*rows: tuple[float, str]) -> pd.DataFrame:
     """Make rows of (time_s, event)."""
     table = pd.DataFrame(list(rows), columns=["time_s", "event"])

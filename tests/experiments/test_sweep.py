@@ -45,6 +45,16 @@ def test_the_last_seed_is_followed_by_the_first() -> None:
     assert {run.config.seed for run in expand(suite)} == {(1 << 63) - 1, 0}
 
 
+def test_a_setting_that_came_later_renames_no_run_that_leaves_it_alone() -> None:
+    """Results that are there stay those of their suite."""
+    plain, *changed = [
+        Suite(name="s", base={"clients": 5} | setting)
+        for setting in ({}, {"transport": "ray"}, {"fleets_on": "zone=b"})
+    ]
+    assert [run.run_id for run in expand(plain)] == ["98f8b6530369"]
+    assert len({expand(suite)[0].run_id for suite in (plain, *changed)}) == 3
+
+
 def test_no_two_runs_share_an_id() -> None:
     suites = [SUITE, Suite(name="t", repeats=3, base=SUITE.base, axes=SUITE.axes)]
     suites.append(Suite(name="s", repeats=3, base={"seed": 10, "window": 3}, axes=SUITE.axes))

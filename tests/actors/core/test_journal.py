@@ -32,7 +32,7 @@ from actors.core.messages import (
     Propose,
     Snapshot,
 )
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import PROTOCOLS, REPLICATED
 from actors.core.spaxos import SPaxosReplica
 from tests.actors.core.lives import CLIENTS, Lives, commands
 from tests.actors.core.wired import Echo, coordinator, replica, requests
@@ -203,7 +203,7 @@ def test_what_is_decided_is_written_lazily() -> None:
 # --- Who may return -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 def test_a_replica_that_forgets_its_votes_must_not_return(protocol: str) -> None:
     config = Config(protocol=protocol, crash_model="crash_stop")
     kept, out = journal("full")

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 
 PRINT_DIGEST = """
 import hashlib
@@ -33,7 +33,7 @@ def digest_of(protocol: str, seed: int, hash_seed: int) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 def test_equal_seeds_give_equal_events_in_every_process(protocol: str) -> None:
     assert digest_of(protocol, 1, hash_seed=1) == digest_of(protocol, 1, hash_seed=2)
     assert digest_of(protocol, 1, hash_seed=1) != digest_of(protocol, 2, hash_seed=1)

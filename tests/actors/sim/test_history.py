@@ -15,7 +15,7 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, BatchId, Instance, ReplicaId
 from actors.core.log import Log
 from actors.core.messages import Propose, Replies, Requests
-from actors.core.registry import PROTOCOLS, ReplicaNode
+from actors.core.registry import PROTOCOLS, REPLICATED, ReplicaNode
 from actors.services import kv
 from actors.services.kv import KvService, KvWorkload
 from actors.services.null import NullService, NullWorkload
@@ -301,7 +301,7 @@ class RecordedSystem:
                 self.world.crash(Address(role, host))
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 @pytest.mark.parametrize("service", ["null", "kv"])
 @pytest.mark.parametrize("seed", range(5))
 def test_the_record_of_a_whole_system_that_loses_its_leader_is_complete_and_clean(

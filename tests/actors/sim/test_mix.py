@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 from actors.sim.mix import MIXES, Case, run
 from actors.sim.trace import Event
 
@@ -16,7 +16,7 @@ COVERED = (
 
 
 @pytest.mark.parametrize("mix", [mix for mix in MIXES if mix != "all"])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 def test_three_replicas_keep_their_promises(protocol: str, mix: str) -> None:
     for seed in range(SEEDS):
         case = Case(seed, protocol, 3, mix)
@@ -24,7 +24,7 @@ def test_three_replicas_keep_their_promises(protocol: str, mix: str) -> None:
 
 
 @pytest.mark.parametrize("replicas", [5, 7])
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 def test_more_replicas_keep_their_promises(protocol: str, replicas: int) -> None:
     for seed in range(SEEDS // 2):
         case = Case(seed, protocol, replicas, "all")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from actors.core.config import LoadConfig
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 from actors.sim.mix import MIXES, Case, run
 from actors.sim.schedule import FAULTS_S, WAIT_MAX_S, Drawing, Fault, Schedule
 from actors.sim.system import System
@@ -128,7 +128,7 @@ def test_nothing_goes_wrong_where_nothing_is_to() -> None:
 
 
 @pytest.mark.parametrize("mix", PLOTS)
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", REPLICATED)
 def test_plots_come_to_their_end(protocol: str, mix: str) -> None:
     """Otherwise a step waits for what never comes about."""
     ended = [run(Case(seed, protocol, 5, mix)).coverage["plots ended"] for seed in range(SEEDS)]

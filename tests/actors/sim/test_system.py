@@ -7,7 +7,7 @@ import pytest
 
 from actors.core.config import AcceptTo, LoadConfig
 from actors.core.ids import Address, is_host_local
-from actors.core.registry import PROTOCOLS
+from actors.core.registry import REPLICATED
 from actors.core.verdict import OK
 from actors.sim.network import Network
 from actors.sim.system import System
@@ -23,7 +23,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "nasty": lambda: Network(delay_max_s=0.01, loss=0.1, duplication=0.2),
 }
 
-all_protocols = pytest.mark.parametrize("protocol", PROTOCOLS)
+all_protocols = pytest.mark.parametrize("protocol", REPLICATED)
 all_acceptors = pytest.mark.parametrize("accept_to", ["all", "leader"])
 
 

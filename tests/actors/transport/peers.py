@@ -29,7 +29,7 @@ def run(loop: str, test: Coroutine[None, None, None]) -> None:
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: uncaught.append(context))
         runner.run(asyncio.wait_for(test, PATIENCE_S))
-    assert uncaught == []
+    assert [context["message"] for context in uncaught] == [], uncaught
 
 
 class Recorder:
@@ -125,7 +125,7 @@ class Raw:
 
     @classmethod
     async def connect(cls, peer: Peer) -> "Raw":
-        return cls(*await asyncio.open_connection(*peer.endpoint))
+        return cls(*await asyncio.open_connection(*peer.endpoint[:2]))
 
     @classmethod
     async def introduced(cls, peer: Peer, me: Address) -> "Raw":

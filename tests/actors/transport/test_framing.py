@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import LocalProtocolError, RemoteProtocolError
-from actors.transport.framing import READ_BYTES, FrameReader, frame, frames
+from actors.transport.framing import READ_BYTES, FrameReader, bodies, frame, frames
 
 LIMIT = 1000
 
@@ -87,6 +87,15 @@ def test_packing_keeps_every_byte_in_order_and_every_frame_within_the_limit(enco
     bodies = [body for each in frames(encoded, LIMIT) for body in feed(reader, each)]
     payloads = [body[1 if body[0] < 0xDC else 3 :] for body in bodies]
     assert b"".join(payloads) == b"".join(encoded)
+
+
+def test_frames_that_came_whole_are_cut_and_what_is_not_whole_is_refused() -> None:
+    stream = frame(b"one") + frame(b"") + frame(b"two")
+    assert [*map(bytes, bodies(memoryview(stream), LIMIT))] == [b"one", b"", b"two"]
+    with pytest.raises(RemoteProtocolError, match="cut off"):
+        list(bodies(memoryview(stream[:-1]), LIMIT))
+    with pytest.raises(RemoteProtocolError, match="frame of"):
+        list(bodies(memoryview(frame(bytes(LIMIT + 1))), LIMIT))
 
 
 def test_nothing_to_send_makes_no_frame() -> None:

@@ -17,7 +17,7 @@ def test_a_run_that_is_not_there_is_told(site: Site, root: Path) -> None:
 
 def test_equal_result_sets_have_no_difference(site: Site) -> None:
     page = site.open("/compare", a="before", b="after")
-    expect(page.get_by_text("within", exact=True)).to_have_count(4)
+    expect(page.locator("td").get_by_text("within", exact=True)).to_have_count(4)
 
 
 def test_the_messages_of_a_request_are_drawn_and_counted(site: Site) -> None:

@@ -1,11 +1,12 @@
 """The page that compares: regressions stand out, and what cannot be compared is said."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from dashboards.app import compared, one_run
 from dashboards.app.library import Library
@@ -51,6 +52,76 @@ def test_where_nothing_pairs_it_says_why(tmp_path: Path) -> None:
     page = shown(tmp_path, runs_of(clients=(500, 600)))
     assert "none in common: clients is 10 in A, 500, 600 in B." in texts(page)
     assert graphs(page) == {}
+
+
+def test_sets_that_share_no_point_are_not_called_the_same(tmp_path: Path) -> None:
+    before = RUNS[RUNS["protocol"] == "jpaxos"]
+    after = RUNS[RUNS["protocol"] == "spaxos"].assign(clients=20)
+    both = pd.concat([after, after.assign(clients=30)])
+    said = texts(shown(tmp_path, both, before))
+    assert "Nothing else differs" not in said
+    assert "configuration | protocol | jpaxos | spaxos" in said
+
+
+def test_without_a_change_in_points_that_match_it_says_so(tmp_path: Path) -> None:
+    assert "Nothing else differs" in texts(shown(tmp_path, RUNS))
+
+
+def test_other_suites_or_faults_are_told_above_the_verdict(tmp_path: Path) -> None:
+    after = RUNS.assign(suite="another", faults="2 kill host leader")
+    said = texts(shown(tmp_path, after))
+    assert "suite: synthetic before, another after" in said
+    assert "faults: none before, 2 kill host leader after" in said
+    assert said.index("another after") < said.index("No point is worse")
+
+
+def test_unclear_points_are_named_in_the_heading(tmp_path: Path) -> None:
+    scattered = runs_of(("jpaxos",), clients=(1,)).assign(throughput_rps=[100.0, 150.0, 50.0])
+    slower = scattered.assign(throughput_rps=0.8 * scattered["throughput_rps"])
+    page = shown(tmp_path, slower, before=scattered)
+    assert "No point is worse beyond chance, but 1 is unclear" in texts(page)
+    assert "No point is worse than before" not in texts(page)
+
+
+def test_it_says_what_decides_without_repeats(tmp_path: Path) -> None:
+    assert "without repeats, the change alone decides" in texts(shown(tmp_path, RUNS))
+
+
+def written(root: Path, *suites: str) -> Library:
+    """Write a result set of each suite, the latest first; they are called 0, 1, ..."""
+    for number, suite in enumerate(suites):
+        path = root / str(number) / "runs.parquet"
+        path.parent.mkdir()
+        RUNS.assign(suite=suite).to_parquet(path)
+        os.utime(path, (1000 - number, 1000 - number))
+    return Library(root)
+
+
+@pytest.mark.parametrize(
+    ("query", "before", "after"),
+    [
+        ("", "2", "1"),
+        ("b=2", "1", "2"),
+        ("a=1", "1", "2"),
+        ("b=0", None, "0"),
+        ("a=0&b=1", "0", "1"),
+    ],
+)
+def test_what_a_link_leaves_open_are_the_latest_of_the_same_suite(
+    tmp_path: Path, query: str, before: str | None, after: str | None
+) -> None:
+    library = written(tmp_path, "faults", "demo", "demo", "demo2")
+    assert compared.chosen(library, list("0123"), query) == (before, after)
+
+
+def test_where_no_two_are_of_the_same_suite_it_asks(browser: Browser, tmp_path: Path) -> None:
+    written(tmp_path, "faults", "demo")
+    site = Site(browser, tmp_path)
+    page = site.open("/compare")
+    expect(page.get_by_text("Choose two result folders")).to_be_visible()
+    expect(page.get_by_text("worse than before")).to_have_count(0)
+    site.close()
+    assert site.errors == []
 
 
 def test_points_without_sound_runs_on_both_sides_cannot_be_compared(tmp_path: Path) -> None:
@@ -118,6 +189,16 @@ def test_the_choices_are_in_the_link_and_a_link_has_them_again(site: Site) -> No
     page.wait_for_url("**threshold=30")
     page.get_by_role("link", name="before").first.click()
     expect(page.get_by_role("heading", name="n = 3")).to_be_visible()
+
+
+def test_back_leads_to_the_page_before_whatever_was_chosen(site: Site) -> None:
+    page = site.open("/")
+    page.get_by_role("navigation").get_by_role("link", name="Compare").click()
+    page.wait_for_url("**threshold=5")
+    page.get_by_label("Threshold").fill("30")
+    page.wait_for_url("**threshold=30")
+    page.go_back()
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
 
 
 def test_from_a_run_its_results_are_compared(site: Site, root: Path) -> None:

@@ -82,14 +82,14 @@ def test_a_percentile_and_a_scale_change_the_figure_and_the_link(site: Site) -> 
     expect(page.locator(".ytitle")).to_have_text("Latency, p99 (ms)")
     page.get_by_text("p50", exact=True).click()
     expect(page.locator(".ytitle")).to_have_text("Latency, p50 (ms)")
-    page.get_by_role("switch", name="Up: logarithmic").focus()
+    page.get_by_role("switch", name="Vertical axis: logarithmic").focus()
     page.keyboard.press("Space")
     page.wait_for_url("**log_y=1**")
     assert asked(page)["percentile"] == ["p50"]
     assert asked(page)["y"] == ["latency"]
     page.reload()
     expect(page.locator(".ytitle")).to_have_text("Latency, p50 (ms)")
-    expect(page.get_by_role("switch", name="Up: logarithmic")).to_be_checked()
+    expect(page.get_by_role("switch", name="Vertical axis: logarithmic")).to_be_checked()
 
 
 def test_a_ready_made_figure_comes_with_what_to_see_in_it(site: Site) -> None:

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dashboards.app.live import PERIOD_MS
 from experiments import progress
 from experiments.progress import Happening, Progress
 from tests.dashboards.app.conftest import Site
@@ -39,7 +40,7 @@ def told(**changes: object) -> Progress:
         ended=1,
         failed=0,
         began_at_s=now_s - 100,
-        told_at_s=now_s + 3600,  # It has signs of life for as long as a test lasts.
+        told_at_s=now_s,
         remaining_s=200.0,
         run=BEGUN,
     )
@@ -117,15 +118,29 @@ def test_faults_are_told_and_marked_as_they_happen(live: Page, folder: Path) -> 
     wait_until(live, "it.layout.shapes.some(each => each.x0 == 1.2)")
 
 
+def test_a_dashboard_that_answers_late_shows_it_all_the_same(
+    live: Page, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = progress.read
+
+    def read_late(path: Path) -> Progress | None:
+        time.sleep(2 * PERIOD_MS / 1e3)  # As on a machine that is busy, or far away.
+        return read(path)
+
+    monkeypatch.setattr(progress, "read", read_late)
+    progress.write(folder, told())
+    expect(live.get_by_text("1.00 k req/s")).to_be_visible()
+
+
 def test_of_a_sweep_in_virtual_time_its_progress_is_shown(live: Page, folder: Path) -> None:
     simulated = msgspec.structs.replace(BEGUN, is_live=False, moments=())
     progress.write(folder, told(run=simulated))
-    expect(live.get_by_text("its numbers come when it has ended")).to_be_visible()
+    expect(live.get_by_text("Its numbers come when it has ended")).to_be_visible()
     expect(live.locator(".js-plotly-plot")).to_be_hidden()
 
 
 def test_a_sweep_that_was_stopped_by_force_is_told(live: Page, folder: Path) -> None:
-    progress.write(folder, told(told_at_s=time.time() - 200))
+    progress.write(folder, told())  # And never again.
     expect(live.get_by_text("No sign of life")).to_be_visible()
 
 

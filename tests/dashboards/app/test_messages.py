@@ -57,6 +57,16 @@ def test_the_buttons_step_through_the_messages_and_say_each(site: Site) -> None:
     page.wait_for_url("**step=1")
 
 
+def test_back_leads_to_the_page_before_whatever_was_chosen(site: Site) -> None:
+    page = site.open("/")
+    page.get_by_role("navigation").get_by_role("link", name="Messages").click()
+    expect(page.get_by_text("JPaxos: 8 messages over the network")).to_be_visible()
+    page.get_by_text("S-Paxos", exact=True).first.click()
+    page.wait_for_url("**protocol=spaxos**")
+    page.go_back()
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+
+
 def test_the_arrow_keys_step_through_the_messages(site: Site) -> None:
     page = site.open("/messages")
     expect(page.get_by_text("messages over the network, none within a host")).to_be_visible()

@@ -107,6 +107,18 @@ def test_a_claim_leads_to_its_figure_and_the_figure_into_the_link(scored: Site) 
     expect(page.get_by_role("heading", name="One request, message by message")).to_be_visible()
 
 
+def test_back_leads_to_the_page_before_whatever_was_chosen(scored: Site) -> None:
+    page = scored.open("/messages")
+    expect(page.get_by_text("JPaxos: 8 messages over the network")).to_be_visible()
+    page.get_by_role("navigation").get_by_role("link", name="Reproduction").click()
+    page.wait_for_url("**figure=throughput-clients")
+    page.get_by_role("textbox", name="Figure").click()
+    page.get_by_role("option", name="CPU and network per host").click()
+    page.wait_for_url("**figure=host-load")
+    page.go_back()
+    expect(page.get_by_text("JPaxos: 8 messages over the network")).to_be_visible()
+
+
 def test_the_link_says_which_reproduction_and_which_figure(scored: Site) -> None:
     page = scored.open("/reproduction", folder="rep", figure="host-load")
     expect(page.get_by_role("textbox", name="Figure")).to_have_value("CPU and network per host")

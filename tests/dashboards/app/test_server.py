@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -94,7 +95,7 @@ def hostile(root: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "hostile"
     folder.mkdir()
     for table in results.TABLES:
-        (folder / table).symlink_to(root / "before" / table)
+        shutil.copytree(root / "before" / table, folder / table)
     runs.to_parquet(folder / "runs.parquet")
     return tmp_path
 
@@ -122,6 +123,19 @@ def test_markup_in_results_stays_text(browser: Browser, hostile: Path) -> None:
     assert site.errors == []
 
 
+def test_what_nobody_foresaw_is_told_on_the_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_library: object, _query: str) -> None:
+        raise ZeroDivisionError("of all things")
+
+    monkeypatch.setitem(server.PAGES, "/failing", server.Page("Failing", fail))
+    page = site.open("/failing")
+    expect(page.get_by_text("ZeroDivisionError: of all things")).to_be_visible()
+    expect(page.get_by_role("link", name="Explore")).to_be_visible()
+    assert "the page Failing cannot be shown" in caplog.text
+
+
 # --- Reports ------------------------------------------------------------------------------------
 
 
@@ -135,7 +149,7 @@ def test_the_report_of_a_folder_is_a_file_to_be_kept(client: FlaskClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing", "broken", "../before", "..%2f..%2fetc%2fpasswd", "before/.."]
+    "name", ["nothing", "broken", "../before", "..%2f..%2fetc%2fpasswd", "before/..", "a" * 300]
 )
 def test_no_report_of_what_is_no_result_folder(client: FlaskClient, name: str) -> None:
     answer = client.get(f"/report/{name}", follow_redirects=True)

@@ -1,0 +1,1 @@
+"""Several hosts on one machine, so that what needs a cluster can be tried without one."""
