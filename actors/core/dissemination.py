@@ -6,7 +6,9 @@ Rules (S-Paxos, SRDS 2012; where the release falls short, HT-Paxos; design page 
   sequence per origin up to which it holds all: one vector, cumulative, harmless to lose or repeat.
 - A batch is stable when f+1 replicas hold it: one of them survives any f crashes. Only stable
   batches may be ordered.
-- A replica that learns, by an ack or a decision, of a batch that it lacks asks a holder for it.
+- A replica that learns, by an ack or a decision, of a batch that it lacks asks a holder for it. It
+  does not while what comes before it still comes in by itself, nor again before the patience with
+  the last question about that origin is over.
 - A payload goes when it is executed here and every replica holds it or, where one of them is down
   or lags, when those executed take more than `kept_bytes_max`: the laggard takes a snapshot.
 - A replica that comes back without its memory (`epoch`) holds nothing any more.
@@ -23,6 +25,7 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import INCARNATIONS_MAX, Address, BatchId, ReplicaId, host_of
 from actors.core.journal import Journal, Stored
 from actors.core.messages import Ack, Fetch, Held, Payload
+from actors.core.patience import ANSWER_BYTES, Patience
 from actors.core.recovery import Epochs
 
 FETCH = "fetch"
@@ -36,6 +39,21 @@ KEPT_BYTES = 256
 def highest_stable(held: Sequence[int], holders: int) -> int:
     """Return up to which sequence at least `holders` replicas hold all, given what each holds."""
     return sorted(held, reverse=True)[holders - 1]
+
+
+class Wanted:
+    """What is known of the batches of one origin that are lacking."""
+
+    __slots__ = ("first", "goal", "patience", "under_way")
+
+    def __init__(self) -> None:
+        self.first = 0
+        """The first of them at the last look."""
+        self.goal = 0
+        """The last that was known of then."""
+        self.under_way: set[int] = set()
+        """What was asked for last, as far as it has not come."""
+        self.patience = Patience()
 
 
 class Dissemination:
@@ -72,8 +90,9 @@ class Dissemination:
         self._ack_since: float | None = None  # Since when an ack waits to be sent.
         self._ack_timer_set = False
         self._fetch_timer_set = False
-        self._lacked: set[BatchId] = set()
-        self._fetches = 0
+        self._wanted: dict[int, Wanted] = {}  # By origin.
+        fitting = ANSWER_BYTES // config.dissemination_batch_bytes_max
+        self._fetch_max = min(max(1, fitting), FETCH_BATCHES_MAX)
         self._tell_coordinator = False
 
     # --- What the protocol above asks ---
@@ -143,6 +162,8 @@ class Dissemination:
         self.store(origin, sequence, message.requests)
         if sequence > self._held[self._me][origin]:
             self._set_fetch(now)
+        if self._wanted and sender.role == "replica":
+            self._fetch_more(sender, origin, sequence)
 
     def store(self, origin: int, sequence: int, requests: bytes) -> None:
         """Hold a payload from now on."""
@@ -280,36 +301,73 @@ class Dissemination:
         return is_gone
 
     def on_fetch_timer(self, now: float) -> None:
-        """Ask for what was lacking one delay ago and still is."""
+        """Ask for what was lacking one delay ago and still is, where nothing before it has come."""
         self._fetch_timer_set = False
-        self._fetches += 1  # Each time of another holder: one of them may be gone for good.
         lacking = self._lacking()
-        for origin in {batch.origin for batch in lacking & self._lacked}:
-            self._fetch(origin, lacking)
-        self._lacked = lacking
+        self._wanted = {origin: self._wanted.get(origin) or Wanted() for origin in lacking}
+        for origin, sequences in lacking.items():
+            wanted = self._wanted[origin]
+            wanted.goal = self._known(origin)
+            if wanted.first != sequences[0]:
+                wanted.first = sequences[0]
+                wanted.patience.renew()
+            elif wanted.patience.look():
+                turn = wanted.patience.asked
+                self._fetch(self._holder(origin, sequences[0], turn), origin, sequences)
+                wanted.patience.ask()
         if lacking:
             self._set_fetch(now)
 
-    def _lacking(self) -> set[BatchId]:
-        lacking = set(self._missing)
-        for origin, held in enumerate(self._held[self._me]):
-            known = max(of_holder[origin] for of_holder in self._held)
-            known = max([known, *self._payloads[origin]])
-            payloads = self._payloads[origin]
-            last = min(known, held + FETCH_BATCHES_MAX)
-            executed = self.executed[origin]
-            gaps = (s for s in range(held + 1, last + 1) if s not in payloads and s not in executed)
-            lacking.update(BatchId(origin, sequence) for sequence in gaps)
-        return lacking
+    def _fetch_more(self, sender: Address, origin: int, sequence: int) -> None:
+        """Ask who has sent what it was asked for, for what else was lacking at the last look.
 
-    def _fetch(self, origin: int, lacking: set[BatchId]) -> None:
-        sequences = sorted(batch.sequence for batch in lacking if batch.origin == origin)
-        sequences = sequences[:FETCH_BATCHES_MAX]
-        self.fetched += len(sequences)
+        Not where it was the coordinator that has sent it: then all of it is on its way.
+        """
+        wanted = self._wanted.get(origin)
+        if wanted is None or sequence not in wanted.under_way:
+            return
+        wanted.under_way.remove(sequence)
+        if not wanted.under_way:
+            wanted.patience.renew()
+            if sequences := self._gaps(origin, wanted.goal):
+                self._fetch(sender, origin, sequences)
+                wanted.patience.ask(between_looks=True)
+
+    def _lacking(self) -> dict[int, list[int]]:
+        """Return what is lacking, in order, by origin; never nothing of one."""
+        lacking = {
+            origin: set(gaps)
+            for origin in range(len(self.stable))
+            if (gaps := self._gaps(origin, self._known(origin)))
+        }
+        for batch in self._missing:
+            lacking.setdefault(batch.origin, set()).add(batch.sequence)
+        return {origin: sorted(sequences) for origin, sequences in lacking.items()}
+
+    def _known(self, origin: int) -> int:
+        """Return the highest sequence of an origin that is known of."""
+        acknowledged = max(of_holder[origin] for of_holder in self._held)
+        return max(acknowledged, max(self._payloads[origin], default=0))
+
+    def _gaps(self, origin: int, known: int) -> list[int]:
+        """Return the first of what is lacking up to `known`."""
+        held, payloads = self._held[self._me][origin], self._payloads[origin]
+        executed = self.executed[origin]
+        last = min(known, held + FETCH_BATCHES_MAX)
+        return [s for s in range(held + 1, last + 1) if s not in payloads and s not in executed]
+
+    def _holder(self, origin: int, sequence: int, turn: int) -> Address:
+        """Return who may be asked, each turn another one: one of them may be gone for good."""
         holders = [
-            other for other in self._others if self._held[other.number][origin] >= sequences[0]
-        ] or list(self._others)
-        holder = holders[(self._fetches + origin) % len(holders)]
+            other for other in self._others if self._held[other.number][origin] >= sequence
+        ] or self._others
+        return holders[(turn + origin) % len(holders)]
+
+    def _fetch(self, holder: Address, origin: int, sequences: list[int]) -> None:
+        """Ask for as many of the batches as fit an answer."""
+        sequences = sequences[: self._fetch_max]
+        self._wanted[origin].under_way = set(sequences)
+        self.fetched += len(sequences)
         self._out.send(holder, Fetch(origin, sequences))
 
     def _set_fetch(self, now: float) -> None:

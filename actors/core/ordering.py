@@ -313,8 +313,12 @@ class Ordering:
     def _on_prepare_ok(self, sender: ReplicaId, message: PrepareOk, now: float) -> None:
         self._laggard.observe(sender, message.undecided, now)
         self._paxos.on_prepare_ok(sender, message, now)
+        self._hurry(sender)
+
+    def _hurry(self, sender: ReplicaId) -> None:
+        """As a candidate, catch up without delay: nobody leads now."""
         if self._paxos.is_candidate:
-            self._laggard.ask(self.leader)  # No time to lose: nobody leads now.
+            self._laggard.hurry(sender)
 
     def _on_propose(self, sender: ReplicaId, message: Propose, now: float) -> None:
         self._paxos.on_propose(sender, message, now)
@@ -326,6 +330,7 @@ class Ordering:
 
     def _on_alive(self, sender: ReplicaId, message: Alive, now: float) -> None:
         self._paxos.observe_view(message.view)
+        self._paxos.on_joined(sender, message.view)
         if sender == self.leader and message.view == self.view:
             self._paxos.learn_decided_below(message.view, message.undecided)
         self._laggard.observe(sender, message.undecided, now)
@@ -340,8 +345,8 @@ class Ordering:
     def _on_catch_up(self, sender: ReplicaId, message: CatchUp, _: float) -> None:
         self._laggard.on_catch_up(sender, message, self.executed)
 
-    def _on_caught_up(self, _: ReplicaId, message: CaughtUp, now: float) -> None:
-        self._laggard.on_caught_up(message, self.leader)
+    def _on_caught_up(self, sender: ReplicaId, message: CaughtUp, now: float) -> None:
+        self._laggard.on_caught_up(sender, message, self.leader)
         self._paxos.try_lead(now)
 
     def _on_heartbeat(self, now: float) -> None:
@@ -367,12 +372,12 @@ class Ordering:
         self._snapshots.on_fetch(sender, message, self.log.start)
 
     def _on_snapshot(self, sender: ReplicaId, message: Snapshot, now: float) -> None:
-        taken = self._snapshots.on_part(sender, message, now)
+        taken = self._snapshots.on_part(sender, message)
         if taken is not None and self._is_ahead(taken):
             self._install(taken)
             self._installed += 1
             self._journal.outdate()
-            self._laggard.got_on(self.leader)
+            self._laggard.got_on(sender, self.leader)
             self._paxos.try_lead(now)
 
     def _is_ahead(self, taken: Taken) -> bool:

@@ -23,6 +23,7 @@ from actors.core.ids import Address, Instance, ReplicaId, View, leader_of
 from actors.core.journal import Journal
 from actors.core.log import Entry, Log
 from actors.core.messages import Accept, Accepted, Decide, Prepare, PrepareOk, Propose
+from actors.core.patience import Patience
 from actors.core.recovery import Epochs
 
 NO_OP = b""
@@ -70,6 +71,7 @@ class Paxos:
         self._round_trip_s = 0.0
         self._retransmit_min_s = config.retransmit_timeout_ms / 1e3
         self._retransmit_set = False
+        self._patience = Patience()  # As a candidate.
         self.views_begun = 0
         """How often this replica has promoted itself."""
         self.is_deaf = False
@@ -142,6 +144,8 @@ class Paxos:
         self._enter(view + (self._me - view) % self._replicas)
         self._promises = {self._me: PrepareOk(self.view, self._log.undecided, [], [])}
         self._out.broadcast(self._others, Prepare(self.view, self._log.undecided))
+        self._patience.renew()
+        self._patience.ask(between_looks=self._retransmit_set)
         self._set_retransmit(now)
         self.try_lead(now)
 
@@ -161,8 +165,18 @@ class Paxos:
         """Phase 1b: collect a majority's answers."""
         self._epochs.learn_all(sender, message.epochs)
         if message.view == self.view and self._promises is not None:
+            if sender not in self._promises:
+                self._patience.renew()
             self._promises[sender] = message
             self.try_lead(now)
+
+    def on_joined(self, replica: ReplicaId, view: View) -> None:
+        """As a candidate, note that a replica is in a view, and reached.
+
+        If it has not answered, what it was asked or what it has answered was lost.
+        """
+        if self._promises is not None and view == self.view and replica not in self._promises:
+            self._patience.renew()
 
     def try_lead(self, now: float) -> None:
         """Lead, if this candidate knows every decision that a majority of its promises knew.
@@ -317,8 +331,10 @@ class Paxos:
         """Send again what may have been lost, to those who have not answered."""
         self._retransmit_set = False
         if self._promises is not None:
-            silent = [other for other in self._others if other.number not in self._promises]
-            self._out.broadcast(silent, Prepare(self.view, self._log.undecided))
+            if self._patience.look():
+                silent = [other for other in self._others if other.number not in self._promises]
+                self._out.broadcast(silent, Prepare(self.view, self._log.undecided))
+                self._patience.ask()
         elif self._leading and not self.is_deaf:
             self._retransmit_proposals(now)
         if self._promises is not None or self._proposed_at:

@@ -1,7 +1,8 @@
 """Snapshots on the way: a replica for whom the others' logs no longer reach far enough back.
 
 A snapshot is taken when somebody asks, of what is executed then, and cut into parts. Who needs it
-asks for one part after the other: nothing is queued that nobody reads. It is forgotten with its
+asks for one part after the other: nothing is queued that nobody reads. A source that stays silent
+is asked for a part again, with patience, and then given up. A snapshot is forgotten with its
 last part; who asks for more of a forgotten one gets the beginning of a new one.
 """
 
@@ -13,10 +14,13 @@ from actors.core.effects import Outbox
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, Instance, ReplicaId
 from actors.core.messages import FetchSnapshot, Snapshot
+from actors.core.patience import ANSWER_BYTES, Patience
 
 SNAPSHOT = "snapshot"
 
-PART_BYTES = 1 << 20
+PART_BYTES = ANSWER_BYTES
+ASKED_MAX = 3
+"""How often a silent source is asked for a part."""
 SNAPSHOT_BYTES_MAX = 1 << 34
 
 
@@ -36,14 +40,13 @@ class Snapshots:
         """Snapshots that were sent off whole."""
         self._take = take
         self._out = out
-        self._patience_s = config.retransmit_timeout_ms / 1e3
+        self._delay_s = config.retransmit_timeout_ms / 1e3
         self._giving: Taken | None = None
         self._source: ReplicaId | None = None  # Whom a snapshot is being taken from.
         self._taking = 0  # Batches of that snapshot; 0 = of any.
         self._parts: list[bytes] = []
         self._received_bytes = 0
-        self._asked_again = False
-        self._heard_at = 0.0
+        self._patience = Patience()
 
     # --- Giving ---
 
@@ -72,12 +75,11 @@ class Snapshots:
         if self._source is None:
             self._source = source
             self._begin(0)
-            self._heard_at = now
-            self._asked_again = False
+            self._patience.renew()
             self._ask()
-            self._out.set_timer(SNAPSHOT, now + self._patience_s)
+            self._out.set_timer(SNAPSHOT, now + self._delay_s)
 
-    def on_part(self, sender: ReplicaId, message: Snapshot, now: float) -> Taken | None:
+    def on_part(self, sender: ReplicaId, message: Snapshot) -> Taken | None:
         """Take a part, ask for the next one; return the snapshot with its last part."""
         if sender != self._source:
             return None
@@ -87,12 +89,11 @@ class Snapshots:
             self._begin(message.batches)
         if message.offset != self._received_bytes:
             return None  # Repeated, or of another snapshot.
-        self._heard_at = now
-        self._asked_again = False
+        self._patience.renew()
         self._parts.append(message.part)
         self._received_bytes += len(message.part)
         if self._received_bytes < message.total_bytes:
-            self._ask()
+            self._ask(between_looks=True)
             return None
         snapshot = Taken(message.instance, message.batches, b"".join(self._parts))
         self._end()
@@ -102,21 +103,21 @@ class Snapshots:
         """Ask again where the source is silent, and give up where it stays so."""
         if self._source is None:
             return
-        if now >= self._heard_at + self._patience_s:
-            if self._asked_again:
+        if self._patience.look():
+            if self._patience.asked == ASKED_MAX:
                 self._end()  # Catch-up goes on, and finds another.
                 return
-            self._asked_again = True
             self._ask()
-        self._out.set_timer(SNAPSHOT, now + self._patience_s)
+        self._out.set_timer(SNAPSHOT, now + self._delay_s)
 
     def _begin(self, batches: int) -> None:
         self._taking = batches
         self._parts.clear()
         self._received_bytes = 0
 
-    def _ask(self) -> None:
+    def _ask(self, *, between_looks: bool = False) -> None:
         assert self._source is not None
+        self._patience.ask(between_looks=between_looks)
         question = FetchSnapshot(self._taking, self._received_bytes)
         self._out.send(Address("replica", self._source), question)
 

@@ -5,7 +5,16 @@ import pytest
 from actors.core import catchup
 from actors.core.catchup import CATCH_UP
 from actors.core.config import Config
-from actors.core.messages import Accept, Alive, CatchUp, CaughtUp, Gone, Propose
+from actors.core.messages import (
+    Accept,
+    Alive,
+    CatchUp,
+    CaughtUp,
+    Gone,
+    Prepare,
+    PrepareOk,
+    Propose,
+)
 from tests.actors.core.wired import OrderingCluster, replica
 
 R0, R1, R2, R3, R4 = map(replica, range(5))
@@ -24,13 +33,19 @@ def lagging(n: int = 3, laggard: int = 2) -> OrderingCluster:
     return nodes
 
 
-def asked(nodes: OrderingCluster) -> list[int]:
-    """Return whom the laggard asks, one delay after another, while nobody answers."""
-    found = []
-    for _ in range(2 * len(nodes.replicas)):
+def looks(nodes: OrderingCluster, number: int) -> dict[int, int]:
+    """Return at which look the laggard asks whom, one delay after another; nobody answers."""
+    found = {}
+    for look in range(1, number + 1):
         nodes.expire(R2, CATCH_UP)
-        found += [envelope.receiver.number for envelope in nodes.lose(CatchUp)]
+        for envelope in nodes.lose(CatchUp):
+            found[look] = envelope.receiver.number
     return found
+
+
+def asked(nodes: OrderingCluster) -> list[int]:
+    """Return whom the laggard asks, one after another, while nobody answers."""
+    return list(looks(nodes, 20).values())
 
 
 def test_a_replica_that_stays_behind_catches_up() -> None:
@@ -86,7 +101,7 @@ def test_it_asks_the_leader_where_all_others_who_knew_more_are_gone() -> None:
 
 
 def test_more_than_fits_one_answer_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catchup, "ANSWER_BYTES_MAX", 2)
+    monkeypatch.setattr(catchup, "ANSWER_BYTES", 2)
     nodes = lagging()
     nodes.deliver(Alive, to=R2)
     nodes.expire(R2, CATCH_UP)
@@ -95,6 +110,67 @@ def test_more_than_fits_one_answer_is_asked_for_at_once(monkeypatch: pytest.Monk
     assert answer.message == CaughtUp(0, VALUES[:2])
     nodes.settle()
     assert nodes.ordered(2) == VALUES
+
+
+def test_who_is_not_answered_asks_again_and_grows_more_patient() -> None:
+    """The answer may be on its way, behind others: see `test_cables`."""
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    assert list(looks(nodes, 40)) == [1, 2, 4, 8, 16, 24, 32, 40]
+
+
+def test_an_answer_ends_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catchup, "ANSWER_BYTES", 1)
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    looks(nodes, 7)
+    nodes.expire(R2, CATCH_UP)
+    nodes.deliver(CatchUp)
+    nodes.deliver(CaughtUp)
+    assert len(nodes.lose(CatchUp)) == 1, "what is left is asked for at once"
+    assert list(looks(nodes, 9)) == [2, 3, 5, 9], "the first look may come right after that"
+
+
+def test_who_has_answered_is_asked_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one in the ring may be gone: asking it each time would cost a delay each time."""
+    monkeypatch.setattr(catchup, "ANSWER_BYTES", 1)
+    nodes = lagging()
+    nodes.deliver(Alive, to=R2)
+    nodes.crash(R1)
+    for _ in range(2):
+        nodes.expire(R2, CATCH_UP)
+        nodes.settle()
+    assert nodes.ordered(2) == VALUES
+
+
+def test_who_gets_on_by_itself_does_not_ask_though_it_lags() -> None:
+    """Decisions that have waited somewhere come in one after the other."""
+    nodes = OrderingCluster(Config(replicas=3, window=8))
+    nodes.propose(0, *VALUES)
+    waiting = nodes.lose(Propose, to=R2)
+    nodes.settle()
+    for _ in range(2):
+        nodes.expire(R0, "heartbeat")
+    nodes.settle()
+    for late in waiting[:4]:
+        nodes.arrive([late])
+        nodes.expire(R2, CATCH_UP)
+        assert nodes.on_wire(CatchUp) == []
+    nodes.expire(R2, CATCH_UP)
+    assert [envelope.message for envelope in nodes.on_wire(CatchUp)] == [CatchUp(4, 5)]
+
+
+def test_a_candidate_that_lags_has_one_question_under_way() -> None:
+    """Each promise would bring another megabyte of the same."""
+    nodes = lagging(5)
+    nodes.deliver(Alive, to=R2)
+    nodes.promote(2)
+    nodes.deliver(Prepare)
+    nodes.deliver(PrepareOk)
+    (question,) = nodes.on_wire(CatchUp)
+    assert question.message == CatchUp(0, 5)
+    nodes.settle()
+    assert nodes.replicas[2].ordering.leads
 
 
 def test_a_late_answer_changes_nothing() -> None:

@@ -17,6 +17,7 @@ from actors.core.errors import RemoteProtocolError
 from actors.core.ids import INCARNATIONS_MAX, Address, BatchId
 from actors.core.journal import Journal
 from actors.core.messages import Ack, Fetch, Held, Message, Payload
+from actors.core.patience import ANSWER_BYTES
 from actors.core.recovery import Epochs
 from tests.actors.core.wired import FLEET, coordinator, replica, requests
 
@@ -266,12 +267,96 @@ def test_a_fetch_that_is_not_answered_goes_to_every_holder_in_turn() -> None:
     assert asked == {0: {0, 2}, 2: {0, 2}}
 
 
-def test_a_fetch_asks_for_a_limited_number_of_batches_at_once() -> None:
-    one = One()
+@pytest.mark.parametrize(
+    ("batch_bytes_max", "batches"),
+    [(1, FETCH_BATCHES_MAX), (ANSWER_BYTES // 4, 4), (ANSWER_BYTES * 2, 1)],
+)
+def test_a_fetch_asks_for_as_many_batches_as_fit_an_answer(
+    batch_bytes_max: int, batches: int
+) -> None:
+    one = One(dissemination_batch_bytes_max=batch_bytes_max)
     one.ack(2, 10 * FETCH_BATCHES_MAX, 0, 0)
     one.expire(FETCH)
     ((_, _, lacking),) = fetches(one.expire(FETCH))
-    assert lacking == list(range(1, FETCH_BATCHES_MAX + 1))
+    assert lacking == list(range(1, batches + 1))
+
+
+def looks(one: One, number: int) -> list[int]:
+    """Return at which looks something is fetched, one delay after another; nobody answers."""
+    return [look for look in range(1, number + 1) if fetches(one.expire(FETCH))]
+
+
+def answer(one: One, holder: int, origin: int, *sequences: int) -> list[tuple[Address, Message]]:
+    """Let fetched payloads arrive; return what is sent."""
+    for sequence in sequences:
+        message = Payload(origin, sequence, requests((origin, sequence)))
+        one.dissemination.on_payload(replica(holder), message, one.now)
+    return one.flush()
+
+
+def test_who_is_not_answered_fetches_again_and_grows_more_patient() -> None:
+    one = One()
+    one.ack(2, 1, 0, 0)
+    one.expire(FETCH)
+    assert looks(one, 32) == [1, 2, 4, 8, 16, 24, 32]
+
+
+def test_what_comes_in_by_itself_is_not_fetched_though_much_is_lacking() -> None:
+    """Payloads that have waited somewhere come in one after the other."""
+    one = One()
+    one.ack(2, 100, 0, 0)
+    one.expire(FETCH)
+    for sequence in range(1, 10):
+        one.payload(0, sequence)
+        assert fetches(one.expire(FETCH)) == []
+    assert looks(one, 1) == [1]
+
+
+def test_each_origin_has_a_patience_of_its_own() -> None:
+    """What comes in of one says nothing about another."""
+    one = One()
+    one.ack(2, 100, 0, 100)
+    one.expire(FETCH)
+    for sequence in range(1, 5):
+        one.payload(0, sequence)
+        asked = {origin for _, origin, _ in fetches(one.expire(FETCH))}
+        assert asked == ({2} if sequence in (1, 2, 4) else set())
+
+
+def test_who_has_sent_all_it_was_asked_for_is_asked_for_the_rest_at_once() -> None:
+    one = One(dissemination_batch_bytes_max=ANSWER_BYTES // 2)
+    one.ack(0, 5, 0, 0)
+    one.ack(2, 5, 0, 0)
+    one.expire(FETCH)
+    ((holder, _, lacking),) = fetches(one.expire(FETCH))
+    assert lacking == [1, 2]
+    assert fetches(answer(one, holder, 0, 1)) == []
+    assert fetches(answer(one, holder, 0, 2)) == [(holder, 0, [3, 4])]
+    assert fetches(answer(one, holder, 0, 3, 4)) == [(holder, 0, [5])]
+    assert fetches(answer(one, holder, 0, 5)) == []
+    one.expire(FETCH)
+    assert FETCH not in one.timers
+
+
+def test_what_was_not_lacking_at_the_last_look_is_not_fetched_at_once() -> None:
+    """It may be on its way."""
+    one = One(dissemination_batch_bytes_max=ANSWER_BYTES)
+    one.ack(2, 2, 0, 0)
+    one.expire(FETCH)
+    one.expire(FETCH)
+    one.ack(2, 9, 0, 0)
+    assert fetches(answer(one, 2, 0, 1)) == [(2, 0, [2])]
+    assert fetches(answer(one, 2, 0, 2)) == []
+
+
+def test_what_its_coordinator_sends_late_after_all_is_not_fetched_on() -> None:
+    """The rest is on its way, too: to fetch it would double it."""
+    one = One(dissemination_batch_bytes_max=ANSWER_BYTES)
+    one.ack(2, 9, 0, 0)
+    one.expire(FETCH)
+    assert fetches(one.expire(FETCH)) == [(2, 0, [1])]
+    assert fetches(one.payload(0, 1)) == []
+    assert fetches(answer(one, 2, 0, 1)) == []
 
 
 def test_a_holder_sends_what_it_holds() -> None:

@@ -404,6 +404,54 @@ def test_a_prepare_is_sent_again_only_to_the_silent() -> None:
     assert [envelope.receiver for envelope in nodes.on_wire(Prepare)] == [R0, R2, R4]
 
 
+def prepares(nodes: OrderingCluster, number: int) -> list[int]:
+    """Return at which expiries replica 1 sends Prepare again; nobody answers."""
+    found = []
+    for expiry in range(1, number + 1):
+        nodes.expire(R1, RETRANSMIT)
+        if nodes.lose(Prepare):
+            found.append(expiry)
+    return found
+
+
+def test_a_candidate_that_is_not_answered_grows_more_patient() -> None:
+    """Promises hold what was accepted, and may be on their way."""
+    nodes = cluster(3)
+    nodes.promote(1)
+    nodes.lose()
+    assert prepares(nodes, 32) == [1, 3, 7, 15, 23, 31]
+
+
+def test_a_promise_ends_the_patience() -> None:
+    nodes = cluster(5)
+    nodes.promote(1)
+    nodes.lose()
+    prepares(nodes, 10)
+    nodes.give(R2, R1, PrepareOk(1, 0, [], []))
+    assert prepares(nodes, 4) == [1, 2, 4]
+
+
+def test_who_is_in_the_view_and_has_not_promised_is_asked_at_the_next_expiry() -> None:
+    """After a long cut: it has heard of the view, so the network carries questions again."""
+    nodes = cluster(3)
+    nodes.promote(1)
+    nodes.lose()
+    prepares(nodes, 10)
+    nodes.give(R2, R1, Alive(0, 0, 0))
+    assert prepares(nodes, 2) == []
+    nodes.give(R2, R1, Alive(1, 0, 0))
+    assert prepares(nodes, 1) == [1]
+
+
+def test_a_new_candidacy_is_not_patient_from_the_start() -> None:
+    nodes = cluster(3)
+    nodes.promote(1)
+    prepares(nodes, 10)
+    nodes.promote(1)
+    nodes.lose()
+    assert prepares(nodes, 4) == [2, 4], "the first expiry was set before"
+
+
 def test_what_is_decided_is_not_sent_again() -> None:
     nodes = cluster(3)
     nodes.propose(0, b"a")
