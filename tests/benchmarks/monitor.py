@@ -48,7 +48,7 @@ def carry_out(run: Run, monitor: Monitor | None) -> Cost:
     config = run.config
     if monitor is not None:
         monitor.started(run)
-    with Cluster(config.load_config(), config.placement) as cluster:
+    with Cluster(config.load_config()) as cluster:
         began_s = time.process_time()
         cluster.run(config.load_s, tell=monitor.tell if monitor is not None else None)
         own_s = time.process_time() - began_s
