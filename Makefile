@@ -9,7 +9,7 @@ demo: .venv/ready ## Sweep JPaxos and S-Paxos over the clients; print a table, w
 	$(BIN)/paxoscope run demo
 
 test: check chromium ## All checks and all tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=2
 
 check: .venv/ready ## Style, types, import directions
 	$(BIN)/ruff check .

@@ -5,11 +5,14 @@ ends them should the driver die; a cluster that is left by an error or by Ctrl-C
 """
 
 import asyncio
+import logging
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from typing import Self
 
 import numpy as np
+import ray.util
 from numpy.typing import NDArray
 
 from actors import interrupts
@@ -24,20 +27,27 @@ from actors.faults import Timeline
 from actors.injector import Injector
 from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
-from actors.news import News
+from actors.news import Listener
+from actors.newsroom import Newsroom
 from actors.place import ANYWHERE, Placement
-from actors.reporter import Reporter
 from actors.stage import CALL_TIMEOUT_S, Stage
 
 SETTLE_TIMEOUT_S = 10.0
 
+_log = logging.getLogger(__name__)
+
 
 class Cluster:
-    """The actors of one configuration. A context manager: started inside, gone outside."""
+    """The actors of one configuration. A context manager: started inside, gone outside.
 
-    def __init__(self, config: LoadConfig, placement: Placement = ANYWHERE) -> None:
+    `run_id` is what the run is called in the logs of its actors.
+    """
+
+    def __init__(
+        self, config: LoadConfig, placement: Placement = ANYWHERE, run_id: str = ""
+    ) -> None:
         self._config = config
-        self._stage = Stage(config, placement)
+        self._stage = Stage(config, placement, run_id)
         self._crew = self._stage.crew
         self._meters: list[tuple[Address, MeterTable]] = []
         self._latencies: dict[Address, LatencyTable] = {}
@@ -64,15 +74,15 @@ class Cluster:
         load_s: float,
         faults: Timeline | None = None,
         window_start_s: float = 0.0,
-        tell: Callable[[News], None] | None = None,
+        listeners: Collection[Listener] = (),
     ) -> None:
         """Load the system for `load_s` seconds, until every request is answered.
 
         Meanwhile `faults` happen, whose times count from `window_start_s` seconds after the load
-        begins, and `tell` hears what is measured. Raises ClusterError if an actor ends that is not
-        to, or requests stay unanswered, or a replica that is up lags behind in the end.
+        begins, and `listeners` hear what is measured. Raises ClusterError if an actor ends that is
+        not to, or requests stay unanswered, or a replica that is up lags behind in the end.
         """
-        interrupts.run(self._crew.guard(self._run(load_s, faults, window_start_s, tell)))
+        interrupts.run(self._crew.guard(self._run(load_s, faults, window_start_s, listeners)))
 
     def measurements(self) -> Measurements:
         """Collect what was measured, and the verdict on those who are up."""
@@ -89,21 +99,37 @@ class Cluster:
         load_s: float,
         faults: Timeline | None,
         window_start_s: float,
-        tell: Callable[[News], None] | None,
+        listeners: Collection[Listener],
     ) -> None:
-        if tell is None:
+        async with self._told_to(listeners):
             await self._loaded(load_s, faults, window_start_s)
-        else:
-            reporting = self._crew.beside(Reporter(self._crew, tell, self._events).run())
-            await self._loaded(load_s, faults, window_start_s)
-            reporting.cancel()
         await self._settle()
+
+    @asynccontextmanager
+    async def _told_to(self, listeners: Collection[Listener]) -> AsyncIterator[None]:
+        """Tell listeners meanwhile what is measured."""
+        newsroom = Newsroom(self._stage.secret, listeners, self._events)
+        try:
+            if listeners:
+                await self._have_reported_to(newsroom)
+            yield
+        finally:
+            newsroom.close()
+
+    async def _have_reported_to(self, newsroom: Newsroom) -> None:
+        try:
+            where = await newsroom.open(ray.util.get_node_ip_address())
+        except OSError as error:  # Who watches must not cost a run.
+            _log.warning("nobody hears of this run: %s", error)
+        else:
+            await self._stage.report_to(where)
 
     async def _loaded(self, load_s: float, faults: Timeline | None, window_start_s: float) -> None:
         if faults is None or faults.next_s == math.inf:
             await self._begin()
             await self._load(load_s)
         else:
+            self._stage.check_can_lose(faults.nodes_at_stake)
             await self._stage.be_ready()  # First: the clocks of hosts and clients begin together.
             await self._begin()
             await self._load_with_faults(load_s, faults, window_start_s)
@@ -158,7 +184,8 @@ class Cluster:
         said = self._acknowledged(acknowledged, list(evidence.values()))
         safety = verdict(list(evidence.values()), said)
         events = sorted(self._events)
-        return Measurements(self._meters, self._latencies, self._services, safety, events)
+        nodes = self._stage.node_count
+        return Measurements(self._meters, self._latencies, self._services, safety, events, nodes)
 
     async def _collect(self, addresses: Collection[Address]) -> None:
         """Keep what actors have measured."""

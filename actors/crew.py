@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -32,10 +32,18 @@ class UnreachableError(ClusterError):
     """An actor cannot be reached: it may be gone, or the network between."""
 
 
-class Crew:
-    """Actors that are asked and watched from within `guard`, on one event loop at a time."""
+async def _no_doubt(_: Address) -> str:
+    return ""
 
-    def __init__(self) -> None:
+
+class Crew:
+    """Actors that are asked and watched from within `guard`, on one event loop at a time.
+
+    `doubt` says what may be wrong where an actor lives, in a few words, if anything.
+    """
+
+    def __init__(self, doubt: Callable[[Address], Awaitable[str]] = _no_doubt) -> None:
+        self._doubt = doubt
         self.paused: set[Address] = set()
         """Who is there but cannot answer now."""
         self._actors: dict[Address, Any] = {}  # Ray types its handles as Any.
@@ -79,10 +87,15 @@ class Crew:
 
         calls = {address: asyncio.create_task(collect(address)) for address in addresses}
         await _complete(calls.values(), timeout_s)
-        silent = ", ".join(str(address) for address, call in calls.items() if call.cancelled())
-        if silent:
-            raise ClusterError(f"{silent}: no answer to {method} after {timeout_s:g} s")
+        if silent := [address for address, call in calls.items() if call.cancelled()]:
+            reason = f"no answer to {method} after {timeout_s:g} s"
+            raise ClusterError(f"{', '.join(map(str, silent))}: {reason}{await self._why(silent)}")
         return {address: answers[address] for address in calls if address in answers}
+
+    async def _why(self, silent: Collection[Address]) -> str:
+        """Write what may be wrong where those live who do not answer."""
+        doubts = await asyncio.gather(*map(self._doubt, silent))
+        return "".join(f"; {doubt}" for doubt in dict.fromkeys(filter(None, doubts)))
 
     async def answer(self, address: Address, method: str, *arguments: object) -> Any:
         """Return the answer of one actor; raises ClusterError, or Gone if it leaves."""

@@ -18,11 +18,13 @@ from typing import Literal, NamedTuple, cast, get_args
 
 import msgspec
 
-from actors.core.config import CrashModel
 from actors.core.ids import Address, ReplicaId, Role
 
-Part = Literal["host", "replica", "coordinator", "fleet"]
-"""What may be hit; a host is its replica and, where there is one, its coordinator."""
+Part = Literal["host", "replica", "coordinator", "fleet", "node"]
+"""What may be hit; a host is its replica and, where there is one, its coordinator.
+
+A node is the node of Ray that a host lives on, with all that lives there; it goes by the host.
+"""
 
 Who = Literal["leader", "follower", "it"]
 """Who is hit, found out when it happens; `follower` is the next one after the leader."""
@@ -56,8 +58,11 @@ class Target(msgspec.Struct, frozen=True):
         return self.who
 
     def nodes(self, has_coordinators: bool) -> tuple[Address, ...]:
-        """Return the addresses of the nodes that it stands for; its number must be known."""
-        if self.part != "host":
+        """Return the addresses of the nodes that it stands for; its number must be known.
+
+        For a node of Ray these are those of its host: who else lives there is not known here.
+        """
+        if self.part in ("replica", "coordinator", "fleet"):
             return (Address(self.part, self.number),)
         roles: tuple[Role, ...] = ("replica", "coordinator") if has_coordinators else ("replica",)
         return tuple(Address(role, self.number) for role in roles)
@@ -132,7 +137,7 @@ class Slow(_Action, frozen=True):
     def detail(self) -> str:
         """To whom, and by how much."""
         other = f"to {self.other} " if self.other else ""
-        return f"{other}by {_written(self.by_ms)}ms"
+        return f"{other}by {written(self.by_ms)}ms"
 
 
 class Heal(msgspec.Struct, frozen=True):
@@ -163,8 +168,8 @@ class Event(msgspec.Struct, frozen=True):
     every_s: float | None = None
 
     def __str__(self) -> str:
-        time = f"{'+' if self.follows else ''}{_written(self.time_s)}"
-        every = f" every {_written(self.every_s)}" if self.every_s is not None else ""
+        time = f"{'+' if self.follows else ''}{written(self.time_s)}"
+        every = f" every {written(self.every_s)}" if self.every_s is not None else ""
         return f"{time}{every} {self.action}"
 
 
@@ -182,35 +187,6 @@ def parse(text: str) -> tuple[Event, ...]:
 def write(events: Sequence[Event]) -> str:
     """Return the words for events, on one line; `parse` reads them back the same."""
     return "; ".join(map(str, events))
-
-
-def check(
-    events: Sequence[Event],
-    *,
-    replicas: int,
-    fleets: int,
-    has_coordinators: bool,
-    crash_model: CrashModel,
-    window_s: float,
-) -> Iterator[str]:
-    """Yield in one line each what a system of these settings cannot do of these events."""
-    numbers: dict[Part, int] = {
-        "host": replicas,
-        "replica": replicas,
-        "coordinator": replicas if has_coordinators else 0,
-        "fleet": fleets,
-    }
-    for index, event in enumerate(events):
-        reasons = [_unknown(target, numbers) for target in _targets(event.action)]
-        reasons += [_unknown_it(events, index), _never_gone(events, index)]
-        if isinstance(event.action, Restart) and crash_model == "crash_stop":
-            reasons.append(_NO_RETURN)
-        if _earliest_s(events)[index] >= window_s:
-            reasons.append(f"must come before the window ends, duration_s = {_written(window_s)}")
-        for reason in filter(None, reasons):
-            yield f"{_place(index, str(event))}: {reason}"
-    if _occurrences(events, window_s) > OCCURRENCES_MAX:
-        yield f"makes more than {OCCURRENCES_MAX:,} faults; repeat them less often"
 
 
 class Occurrence(NamedTuple):
@@ -249,13 +225,22 @@ class Timeline:
         """When something is due next; infinite if nothing is unless a report comes."""
         return self._due[0][0] if self._due else math.inf
 
+    @property
+    def nodes_at_stake(self) -> set[ReplicaId]:
+        """The hosts whose nodes of Ray may be killed."""
+        at_stake: set[ReplicaId] = set()
+        for target in (each.action.target for each in self._events if is_loss_of_node(each.action)):
+            is_known = target is not None and isinstance(target.who, int)
+            at_stake.update([target.number] if target and is_known else range(self._replicas))
+        return at_stake
+
     def take(self, leader: ReplicaId) -> Occurrence:
         """Take what is due at `next_s`; `leader` is the replica that leads now."""
         time_s, _, index, it = heapq.heappop(self._due)
         event = self._events[index]
         if event.every_s is not None:
             self._plan(time_s + event.every_s, index, it)
-        if it is None and (named := _named_by(self._events, index)) is not None:
+        if it is None and (named := named_by(self._events, index)) is not None:
             it = self._hit.get(named)
         action = _resolved(event.action, leader, self._replicas, it)
         if action.target is not None:
@@ -271,6 +256,11 @@ class Timeline:
     def _plan(self, time_s: float, index: int, it: int | None) -> None:
         if time_s < self._window_s:
             heapq.heappush(self._due, (time_s, next(self._order), index, it))
+
+
+def is_loss_of_node(action: Action) -> bool:
+    """Say whether a node of Ray is killed."""
+    return isinstance(action, Kill) and action.target.part == "node"
 
 
 def resolve(target: Target, *, leader: ReplicaId, replicas: int, it: int | None) -> int:
@@ -302,7 +292,11 @@ _VERBS = (*_PLAIN, "cut", "heal", "slow")
 
 _PARTS = get_args(Part)
 
+_ACTORS: tuple[Part, ...] = ("host", "replica", "coordinator", "fleet")
+
 _MAY_HIT: dict[str, tuple[Part, ...]] = {
+    "pause": _ACTORS,
+    "resume": _ACTORS,
     "restart": ("host", "replica", "coordinator"),
     "suspect": ("replica",),
     "cut": ("host",),
@@ -321,7 +315,7 @@ class _Reader:
     """Reads the words of one event from left to right; knows the events before."""
 
     def __init__(self, words: Sequence[str], before: Sequence[Event]) -> None:
-        self._place = _place(len(before), " ".join(words))
+        self._place = place(len(before), " ".join(words))
         self._words = list(reversed(words))
         self._before = before
 
@@ -376,7 +370,7 @@ class _Reader:
         return Target(part, self._who(verb, part))
 
     def _part_of_it(self) -> Part:
-        named = _named_by(self._before, len(self._before))
+        named = named_by(self._before, len(self._before))
         if named is None:
             raise self._wrong("no event before has a target that it could mean")
         target = self._before[named].action.target
@@ -388,6 +382,8 @@ class _Reader:
             raise self._wrong(_one_of(word, (*parts, "it")))
         if (verb, word) == ("restart", "fleet"):
             raise self._wrong("a fleet cannot be restarted: its clients' numbers would start again")
+        if (verb, word) == ("restart", "node"):
+            raise self._wrong("a node cannot be restarted: it is lost for good")
         if word not in parts:
             raise self._wrong(f"cannot {verb} a {word}, only a {_listed(parts)}")
         return word
@@ -437,7 +433,8 @@ class _Reader:
         return FaultError(f"{self._place}: {reason}")
 
 
-def _place(index: int, words: str) -> str:
+def place(index: int, words: str) -> str:
+    """Write which event it is, by its position and its words."""
     return f"event {index + 1} ({_shown(words)})"
 
 
@@ -446,7 +443,8 @@ def _shown(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _written(number: float) -> str:
+def written(number: float) -> str:
+    """Write a number as short as it reads back the same."""
     return str(number).removesuffix(".0")
 
 
@@ -467,7 +465,7 @@ def _listed(names: Sequence[str]) -> str:
 # --- What an event refers to --------------------------------------------------------------------
 
 
-def _named_by(events: Sequence[Event], index: int) -> int | None:
+def named_by(events: Sequence[Event], index: int) -> int | None:
     """Return the last event before `index` that says whom it hits: who `it` is at `index`."""
     for earlier in reversed(range(index)):
         target = events[earlier].action.target
@@ -476,7 +474,7 @@ def _named_by(events: Sequence[Event], index: int) -> int | None:
     return None
 
 
-def _head(events: Sequence[Event], index: int) -> int:
+def head(events: Sequence[Event], index: int) -> int:
     """Return the event with a time of its own that `index` follows, directly or through others."""
     while events[index].follows:
         index -= 1
@@ -485,10 +483,11 @@ def _head(events: Sequence[Event], index: int) -> int:
 
 def _repeats(events: Sequence[Event]) -> bool:
     """Say whether what follows the last of `events` happens more than once."""
-    return any(event.every_s is not None for event in events[_head(events, len(events) - 1) :])
+    return any(event.every_s is not None for event in events[head(events, len(events) - 1) :])
 
 
-def _targets(action: Action) -> Iterator[Target]:
+def targets_of(action: Action) -> Iterator[Target]:
+    """Yield whom an action hits, and the other end of a link."""
     if action.target is not None:
         yield action.target
     if isinstance(action, Cut | Slow) and action.other is not None:
@@ -505,95 +504,3 @@ def _resolved(action: Action, leader: ReplicaId, replicas: int, it: int | None) 
     if isinstance(action, Cut | Slow) and action.other is not None:
         action = msgspec.structs.replace(action, other=numbered(action.other))
     return msgspec.structs.replace(action, target=numbered(action.target))
-
-
-# --- Checking -----------------------------------------------------------------------------------
-
-_NO_RETURN = (
-    'needs crash_model = "epoch" or "full"; under "crash_stop" nothing is stored, '
-    "and a replica that forgot its votes must not return"
-)
-
-
-def _unknown(target: Target, numbers: dict[Part, int]) -> str:
-    """Say why there is no such target; empty where there is."""
-    known = numbers[target.part]
-    if known == 0:
-        return f"this protocol has no {target.part}"
-    if isinstance(target.who, int) and target.who >= known:
-        return f"{target} must be {f'from 0 to {known - 1}' if known > 1 else '0'}"
-    if target.who == "follower" and known == 1:
-        return "a single replica has no follower"
-    return ""
-
-
-def _earliest_s(events: Sequence[Event]) -> list[float]:
-    """Return when each event happens first if everything takes effect at once."""
-    starts: list[float] = []
-    for event in events:
-        starts.append(event.time_s + (starts[-1] if event.follows else 0.0))
-    return starts
-
-
-def _occurrences(events: Sequence[Event], window_s: float) -> float:
-    """Return about how many times something happens, at most."""
-    total = times = 0.0
-    for event, start in zip(events, _earliest_s(events), strict=True):
-        if event.every_s is not None:
-            times = 1 + max(0.0, window_s - start) / event.every_s
-        elif not event.follows:
-            times = 1
-        total += times
-    return total
-
-
-def _unknown_it(events: Sequence[Event], index: int) -> str:
-    """Say why nobody may know yet who `it` is; empty where it is known, and where there is none."""
-    if all(target.who != "it" for target in _targets(events[index].action)):
-        return ""
-    named, head = _named_by(events, index), _head(events, index)
-    assert named is not None, "`it` without a target before"
-    if named >= head:
-        return ""
-    if not events[named].follows and events[named].time_s <= events[head].time_s:
-        return ""
-    return f"may come before event {named + 1}, which says whom it means; give a time with +"
-
-
-def _never_gone(events: Sequence[Event], index: int) -> str:
-    """Say that the target of a restart or resume is never killed or paused before, if it is not."""
-    action = events[index].action
-    if not isinstance(action, Restart | Resume):
-        return ""
-    opposite, done = (Kill, "killed") if isinstance(action, Restart) else (Pause, "paused")
-    starts, targets = _earliest_s(events), _meant(events)
-    returning = targets[index]
-    for earlier, event in enumerate(events):
-        gone = targets[earlier]
-        is_before = (starts[earlier], earlier) < (starts[index], index)
-        if isinstance(event.action, opposite) and is_before and _may_overlap(gone, returning):
-            return ""
-    return f"{returning} is not {done} before"
-
-
-def _meant(events: Sequence[Event]) -> list[Target | None]:
-    """Return the target of each event, where it is `it` that of the event which names it."""
-    meant: list[Target | None] = []
-    named = None
-    for event in events:
-        target = event.action.target
-        if target is not None and target.who != "it":
-            named = target
-        meant.append(named if target else None)
-    return meant
-
-
-def _may_overlap(one: Target | None, other: Target | None) -> bool:
-    """Say whether two targets may have a node in common, as far as their numbers are known."""
-    if one is None or other is None:
-        return False
-    parts = {one.part, other.part}
-    if len(parts) == 2 and ("host" not in parts or "fleet" in parts):
-        return False
-    both_known = isinstance(one.who, int) and isinstance(other.who, int)
-    return one.who == other.who or not both_known

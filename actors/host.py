@@ -17,7 +17,7 @@ from actors.core.effects import Effect, Node, Send, SetTimer, Throttle
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address, is_host_local
 from actors.core.messages import Message
-from actors.metering import Meter, MeterTable
+from actors.metering import Growth, Meter, MeterTable
 from actors.storage.group_commit import GroupCommit
 from actors.storage.journal import Journal
 from actors.transport.base import Receiver, Transport
@@ -103,9 +103,13 @@ class Host:
         if not self.failed.done():
             self.failed.set_exception(error)
 
-    def table(self, after_s: float = -math.inf) -> MeterTable:
-        """Return what was metered since `begin`, or later than `after_s` of the run."""
-        return self._meter.table(after_s)
+    def table(self) -> MeterTable:
+        """Return what was metered since `begin`."""
+        return self._meter.table()
+
+    def growth(self, after_s: float) -> Growth | None:
+        """Return what was counted later than `after_s` of the run, None if nothing was yet."""
+        return self._meter.growth(after_s)
 
     async def until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
         """Wait until a condition on the node holds; return whether it did in time.

@@ -6,9 +6,9 @@ Ray actors, tests use them as they are.
 
 import asyncio
 import gc
-import math
+import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import ray
 import ray.util
 
+from actors import logs
 from actors.clock import MachineClock
 from actors.core.config import Config
 from actors.core.effects import Node
@@ -28,10 +29,14 @@ from actors.metering import MeterTable
 from actors.model.budget import Budget, cells_needed
 from actors.model.cells import SharedCells
 from actors.model.limited import Limited
+from actors.news import Latencies, Report
+from actors.reporter import Reporter
 from actors.storage.journal import Journal
 from actors.transport.base import Endpoint, Receiver, Transport
 from actors.transport.ray_call import OrderError, RayTransport
 from actors.transport.tcp import TcpTransport
+
+_log = logging.getLogger(__name__)
 
 AnyNode = TypeVar("AnyNode", bound=Node)
 
@@ -49,8 +54,11 @@ class Hosted:
     """A node that listens, connects, runs, and is asked for its measurements.
 
     `journal` is where the node stores, if it may: its records are what the node was made from.
+    `run_id` is what the run is called in logs.
     """
 
+    _name = "an actor in the making"
+    """Ray asks for it also where the making fails."""
     _host: Host
     _links: Links
     _calls: RayTransport
@@ -62,12 +70,25 @@ class Hosted:
         config: Config,
         secret: bytes,
         journal: Journal | None = None,
+        *,
+        run_id: str = "",
     ) -> None:
         self._me = me
+        self._run_id = run_id
+        self._name = f"{me} of {run_id}" if run_id else str(me)
         self._hosted = node
         self._config = config
         self._secret = secret
         self._journal = journal
+        self._reporting: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        """Return the name by which Ray's lists of actors show this one."""
+        return self._name
+
+    async def sign_logs(self) -> None:
+        """Say in the log of this actor's process whose it is."""
+        logs.sign(self._run_id, self._me)
 
     async def listen(self, ip: str | None = None, budgets: str | None = None) -> Endpoint:
         """Listen at `ip`, by default this Ray node's, on a free port; return where.
@@ -80,7 +101,9 @@ class Hosted:
         is_limited = self._config.is_limited and self._me.role != "fleet"
         connect = partial(self._connect_limited, budgets) if is_limited else self._connect
         self._host = Host(self._me, self._hosted, connect, self._journal, clock=self._clock)
-        return await self._host.transport.listen(ip or ray.util.get_node_ip_address())
+        endpoint = await self._host.transport.listen(ip or ray.util.get_node_ip_address())
+        _log.info("%s listens at %s", self._me, endpoint.host)
+        return endpoint
 
     def _pin(self) -> None:
         """Keep the thread that does all the work to the cores of this host, if it has its own."""
@@ -158,6 +181,7 @@ class Hosted:
         gc.collect()
         gc.freeze()
         self._host.start()
+        _log.info("%s starts", self._me)
 
     async def begin(self, ago_s: float = 0.0) -> None:
         """Begin to measure, in a run that began so long ago."""
@@ -174,26 +198,52 @@ class Hosted:
         """Return which process this actor is."""
         return Process(ray.get_runtime_context().get_node_id(), os.getpid())
 
-    async def cut(self, peers: Iterable[Address]) -> None:
+    async def cut(self, peers: Collection[Address]) -> None:
         """Lose what is sent to `peers` from now on."""
+        _log.info("%s loses what it sends to %s", self._me, _listed(peers))
         self._links.cut(peers)
 
-    async def slow(self, peers: Iterable[Address], delay_ms: float) -> None:
+    async def slow(self, peers: Collection[Address], delay_ms: float) -> None:
         """Delay what is sent to `peers` from now on."""
+        _log.info("%s delays what it sends to %s by %g ms", self._me, _listed(peers), delay_ms)
         self._links.slow(peers, delay_ms)
 
     async def heal(self) -> None:
         """End all cuts and delays."""
+        _log.info("%s sends to all again", self._me)
         self._links.heal()
 
-    async def measurements(self, after_s: float = -math.inf) -> MeterTable:
-        """Return what was metered since `begin`, or later than `after_s` of the run."""
-        return self._host.table(after_s)
+    async def report(self, to: Endpoint) -> None:
+        """Report to a newsroom from now on what is measured."""
+        reporter = Reporter(self._me, self._secret, self._report)
+        self._reporting = asyncio.create_task(reporter.run(to))
+
+    def _report(self, after_s: float) -> Report | None:
+        """Return what was measured later than `after_s` of the run, None if nothing was yet."""
+        growth = self._host.growth(after_s)
+        if growth is None:
+            return None
+        latencies = self._recent_latencies()
+        return Report(growth.since_s, growth.until_s, growth.counts, latencies, growth.gauges)
+
+    def _recent_latencies(self) -> Latencies:
+        """Return which latencies have become known since this was called last."""
+        return {}
+
+    async def measurements(self) -> MeterTable:
+        """Return what was metered since `begin`."""
+        return self._host.table()
 
     async def stop(self) -> None:
         """Stop the node and close all connections."""
+        if self._reporting is not None:
+            self._reporting.cancel()
         self._host.stop()
         await self._host.transport.close()
+
+
+def _listed(peers: Collection[Address]) -> str:
+    return ", ".join(map(str, peers))
 
 
 def _this_actor() -> Any:

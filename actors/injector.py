@@ -1,8 +1,8 @@
 """Carries out the fault words of a run while it is under load.
 
-A kill is SIGKILL to a process, a pause SIGSTOP; links are cut and slowed in the actors themselves.
-What is due at once and alike happens at once. When the load ends, whoever is paused goes on and
-all links are healed, so that everybody who is alive can be compared.
+A kill is SIGKILL to a process, or to all of a node of Ray, a pause SIGSTOP; links are cut and
+slowed in the actors themselves. What is due at once and alike happens at once. When the load ends,
+whoever is paused goes on and all links are healed, so that everybody who is alive can be compared.
 """
 
 import asyncio
@@ -158,15 +158,22 @@ class Injector:
         return await doing
 
     async def _kill(self, target: Target) -> bool:
-        answering = [each for each in self._up(target) if each not in self._crew.paused]
-        await self._before_kill(answering)
+        if target.part == "node":
+            await self._hear(self._stage.up(self._stage.on_node_of(target.number)))
+            return await self._stage.kill_node(target.number)
+        await self._hear(self._up(target))
         there = [each for each in self._nodes(target) if each in self._crew]
         await self._stage.kill(there)
         return bool(there)
 
+    async def _hear(self, addresses: Collection[Address]) -> None:
+        """Have those heard who are to be killed and can still answer."""
+        await self._before_kill([each for each in addresses if each not in self._crew.paused])
+
     async def _restart(self, occurrence: Occurrence, target: Target) -> None:
         down = [each for each in self._nodes(target) if each not in self._crew]
-        returning = [each for each in down if each not in self._returning]
+        could = [each for each in down if not self._stage.is_lost(each)]
+        returning = [each for each in could if each not in self._returning]
         if not returning or await self._bring_back(returning, target):
             self._took_effect(occurrence)
 

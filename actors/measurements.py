@@ -22,3 +22,5 @@ class Measurements(NamedTuple):
     """The same of open-loop clients, from when it was sent; none of closed-loop ones."""
     safety: str
     events: Sequence[EventRow] = ()
+    nodes: int = 0
+    """How many nodes of Ray the hosts lived on; none in virtual time."""

@@ -11,6 +11,7 @@ import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,12 +46,15 @@ class MeterTable(NamedTuple):
     rows: NDArray[np.float64]
     """Shape (samples, columns); nan where a gauge was not given, 0 where a count was not."""
 
-    def column(self, name: str) -> NDArray[np.float64]:
-        """Return what the samples say under a name, shape (samples,); 0 where none has it."""
-        if name not in self.columns:
-            return np.zeros(len(self.rows))
-        column: NDArray[np.float64] = self.rows[:, self.columns.index(name)]
-        return column
+
+class Growth(NamedTuple):
+    """What one actor counted from one sample to another; times are those of the run."""
+
+    since_s: float
+    until_s: float
+    counts: dict[str, float]
+    gauges: dict[str, float]
+    """As they stood at the end; without those that were not given."""
 
 
 class Meter:
@@ -108,15 +112,33 @@ class Meter:
         self._gauge_rows.append(_row(self._gauges))
         self._total_rows.append(_row(self._totals))
 
-    def table(self, after_s: float = -math.inf) -> MeterTable:
-        """Return every sample that was taken later than `after_s`."""
-        first = bisect_right(self._gauge_rows, after_s, key=lambda row: float(row[_TIME]))
-        gauges = _padded(self._gauge_rows[first:], len(self._gauges), math.nan)
-        counts = np.diff(_padded(self._total_rows[first:], len(self._totals), 0.0), axis=0)
+    def table(self) -> MeterTable:
+        """Return every sample."""
+        gauges = _padded(self._gauge_rows, len(self._gauges), math.nan)
+        counts = np.diff(_padded(self._total_rows, len(self._totals), 0.0), axis=0)
         assert (counts >= 0).all(), "a count shrank"
         columns = (*self._gauges, *self._totals)
         assert len(set(columns)) == len(columns), f"a gauge and a count share a name: {columns}"
         return MeterTable(columns, np.hstack((gauges, counts)))
+
+    def growth(self, after_s: float = -math.inf) -> Growth | None:
+        """Return what samples later than `after_s` counted, None if there are none.
+
+        The first sample of all is the zero of the counts, and does not count.
+        """
+        before = bisect_right(self._gauge_rows, after_s, key=lambda row: float(row[_TIME]))
+        before = max(before, 1)
+        if before >= len(self._gauge_rows):
+            return None
+        since, until = self._gauge_rows[before - 1], self._gauge_rows[-1]
+        # What was first counted later stands at the end of the totals.
+        were = chain(map(float, self._total_rows[before]), repeat(0.0))
+        counts = {
+            name: float(total) - was
+            for (name, total), was in zip(self._totals.items(), were, strict=False)
+        }
+        gauges = {name: float(now) for name, now in self._gauges.items() if not math.isnan(now)}
+        return Growth(float(since[_TIME]), float(until[_TIME]), counts, gauges)
 
     def _message_totals(self) -> Iterator[tuple[str, float]]:
         for direction, both in (("in", self._received), ("out", self._sent)):

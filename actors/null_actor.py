@@ -2,7 +2,7 @@
 
 Each client of the configuration calls again when its call has returned; so the measurements are
 those of a run, with calls in the place of requests. The actor stands for the host, callers for the
-fleets.
+fleets: they live where these would.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from actors.crew import Crew
 from actors.host import BIN_S
 from actors.measurements import Measurements
 from actors.metering import Meter, MeterTable
+from actors.place import ANYWHERE, Place, Placement
 from actors.stage import CALL_TIMEOUT_S, START_TIMEOUT_S
 
 HOST = Address("replica", 0)
@@ -115,7 +116,7 @@ class Callers(Metered):
         return {"completed": self._completed, "retried": 0, "calls_out": self._completed}
 
 
-# The only actors that `place` does not create: they have no address, and talk by nothing but calls.
+# The only actors that `place` finds room for and does not create: they are no nodes.
 _NULL_ACTOR: Any = ray.remote(NullActor)
 _CALLERS: Any = ray.remote(Callers)
 
@@ -123,8 +124,9 @@ _CALLERS: Any = ray.remote(Callers)
 class NullCalls:
     """A null actor and its callers, with the methods of `cluster.Cluster`."""
 
-    def __init__(self, config: LoadConfig) -> None:
+    def __init__(self, config: LoadConfig, placement: Placement = ANYWHERE) -> None:
         self._config = config
+        self._place = Place(config, placement)
         self._crew = Crew()
 
     def __enter__(self) -> Self:
@@ -149,15 +151,19 @@ class NullCalls:
     def stop(self) -> None:
         """End all actors and wait until they are gone."""
         self._crew.stop()
+        self._place.give_back()
 
     async def _open(self) -> None:
-        """Create the actors, on different nodes where there are enough."""
-        spread = {"scheduling_strategy": "SPREAD", "num_cpus": 1}
-        actor = _NULL_ACTOR.options(**spread).remote()
+        """Create the actors; raises ClusterError where there is no room for them."""
+        await self._place.reserve()
+        fleets = [Address("fleet", number) for number in range(self._config.fleets)]
+        actor = _NULL_ACTOR.options(**self._place.options(HOST, len(fleets))).remote()
         self._crew.join(HOST, actor)
-        for fleet in range(self._config.fleets):
-            callers = _CALLERS.options(**spread).remote(fleet, self._config, actor)
-            self._crew.join(Address("fleet", fleet), callers)
+        for fleet in fleets:
+            there = self._place.options(fleet, peers=1)
+            self._crew.join(
+                fleet, _CALLERS.options(**there).remote(fleet.number, self._config, actor)
+            )
         await self._crew.ask(self._everybody, "measurements", START_TIMEOUT_S)
         for address in self._everybody:
             self._crew.watch(address)
@@ -171,7 +177,7 @@ class NullCalls:
         meters = await self._crew.ask(self._everybody, "measurements", CALL_TIMEOUT_S)
         fleets = self._crew.of("fleet")
         latencies = await self._crew.ask(fleets, "latencies", CALL_TIMEOUT_S)
-        return Measurements(list(meters.items()), latencies, {}, OK)
+        return Measurements(list(meters.items()), latencies, {}, OK, nodes=self._place.node_count)
 
     @property
     def _everybody(self) -> list[Address]:

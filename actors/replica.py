@@ -1,5 +1,7 @@
 """The replica as an actor."""
 
+import logging
+
 from actors.core.config import Config
 from actors.core.ids import Address, ReplicaId, View
 from actors.core.registry import PROTOCOLS
@@ -7,12 +9,20 @@ from actors.core.verdict import Evidence
 from actors.hosted import Hosted, restored
 from actors.services import registry as services
 
+_log = logging.getLogger(__name__)
+
 
 class Replica(Hosted):
     """A replica of the configured protocol and service; it stores in `folder`, if in any."""
 
     def __init__(
-        self, host: ReplicaId, config: Config, secret: bytes, folder: str | None = None
+        self,
+        host: ReplicaId,
+        config: Config,
+        secret: bytes,
+        folder: str | None = None,
+        *,
+        run_id: str = "",
     ) -> None:
         service = services.find(config.service).service()
         build = PROTOCOLS[config.protocol].replica
@@ -20,7 +30,9 @@ class Replica(Hosted):
             folder, lambda records: build(host, config, service, records)
         )
         self._number = host
-        super().__init__(Address("replica", host), self._node, config, secret, journal)
+        super().__init__(
+            Address("replica", host), self._node, config, secret, journal, run_id=run_id
+        )
 
     def _executed_requests(self) -> int:
         return self._node.executor.requests
@@ -28,6 +40,7 @@ class Replica(Hosted):
     async def suspect_leader(self) -> None:
         """Start this replica's own next view, unless it takes no part yet."""
         if not self._node.is_recovering:
+            _log.info("%s suspects the leader, as asked", self._me)
             self._host.step(self._node.suspect_leader)
 
     async def wait_recovered(self, timeout_s: float) -> bool:

@@ -18,8 +18,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from actors import nodes
 from actors.core.config import LoadConfig
-from actors.core.ids import Address
+from actors.core.ids import Address, ReplicaId
 from actors.core.registry import PROTOCOLS
 from actors.crew import Crew, cause_of_death, end_all, wait_all
 from actors.errors import ClusterError
@@ -40,15 +41,19 @@ SECRET_BYTES = 32
 class Stage:
     """Brings actors to life and ends them. Its coroutines are to be guarded by its `crew`."""
 
-    def __init__(self, config: LoadConfig, placement: Placement) -> None:
-        self.crew = Crew()
+    def __init__(self, config: LoadConfig, placement: Placement, run_id: str) -> None:
+        self.crew = Crew(self._doubt)
         self._config = config
+        self._run_id = run_id
         self._place = Place(config, placement)
-        self._secret = secrets.token_bytes(SECRET_BYTES)
+        self.secret = secrets.token_bytes(SECRET_BYTES)
+        """What everybody who takes part in the run knows, and nobody else."""
+        self._newsroom: Endpoint | None = None
         self._keepers: dict[str, Any] = {}  # By node; Ray types its handles as Any.
         self._endpoints: dict[Address, Endpoint] = {}
         self._processes: dict[Address, Process] = {}
         self._killed: dict[Address, Any] = {}
+        self._lost: set[str] = set()  # Nodes that were killed.
         protocol = PROTOCOLS[config.protocol]
         hosts, fleets = range(config.replicas), range(config.fleets)
         coordinators = hosts if protocol.coordinator else ()
@@ -74,7 +79,10 @@ class Stage:
             await self._end_of_former(address)
         folders = {each: await self._folder(each) for each in addresses}
         for address, folder in folders.items():
-            actor = self._place.create(address, self._config, self._secret, *folder)
+            peers = sum(map(len, self._wiring[address]))
+            actor = self._place.create(
+                address, self._config, self.secret, *folder, peers=peers, run_id=self._run_id
+            )
             self.crew.join(address, actor)
         await asyncio.gather(*map(self._listen, addresses))
         self._processes |= await self.crew.ask(addresses, "process", CALL_TIMEOUT_S)
@@ -83,6 +91,7 @@ class Stage:
 
     async def _listen(self, address: Address) -> None:
         """Have an actor listen; hosts with limits share their budgets in a folder of their node."""
+        await self.crew.ask([address], "sign_logs", START_TIMEOUT_S)
         budgets = None
         if self._config.is_limited and address.role != "fleet":
             budgets = await self._keep(self._place.node_of(address.number), "folder")
@@ -96,8 +105,18 @@ class Stage:
             for peer in self._there(self._wiring[address].expects):
                 self.crew.tell(peer, "reconnect", endpoint, [], RECONNECT_TIMEOUT_S)
         await self._connect("reconnect", self._there(addresses), RECONNECT_TIMEOUT_S)
+        await self._report(addresses)
         await self.crew.ask(addresses, "begin", CALL_TIMEOUT_S, time.monotonic() - began_at)
         await self.crew.ask(addresses, "start", CALL_TIMEOUT_S)
+
+    async def report_to(self, newsroom: Endpoint) -> None:
+        """Have all actors report there, and those who will be created."""
+        self._newsroom = newsroom
+        await self._report(self._there([*self._hosts, *self._fleets]))
+
+    async def _report(self, addresses: Collection[Address]) -> None:
+        if self._newsroom is not None:
+            await self.crew.ask(addresses, "report", CALL_TIMEOUT_S, self._newsroom)
 
     async def _end_of_former(self, address: Address) -> None:
         """Wait until Ray, too, knows that the former life of an actor has ended."""
@@ -148,6 +167,33 @@ class Stage:
         for address in addresses:
             ray.kill(self._killed[address])  # Even if it was just being created.
 
+    async def kill_node(self, host: ReplicaId) -> bool:
+        """Kill the node of a host, with all that lives there; return whether it was there."""
+        node = self._place.node_of(host)
+        if node in self._lost:
+            return False
+        self._lost.add(node)
+        for address in self.on_node_of(host):
+            self._processes.pop(address, None)
+            self._killed[address] = self.crew.leave(address)
+        await self._keep(node, "end_node")
+        del self._keepers[node]
+        return True
+
+    def on_node_of(self, host: ReplicaId) -> list[Address]:
+        """Return who is there on the node of a host: those of the host, and fleets, if any."""
+        node = self._place.node_of(host)
+        there = self.crew.of("replica", "coordinator", "fleet")
+        return [each for each in there if self._place.home_of(each) == node]
+
+    def is_lost(self, address: Address) -> bool:
+        """Say whether the node that an actor lives on was killed."""
+        return self._place.home_of(address) in self._lost
+
+    def check_can_lose(self, hosts: Collection[ReplicaId]) -> None:
+        """Raise ClusterError where the run would not outlive the loss of the node of a host."""
+        self._place.check_can_lose(hosts)
+
     async def pause(self, addresses: Collection[Address]) -> None:
         """Stop the processes of actors for a while."""
         self.crew.paused.update(addresses)
@@ -173,6 +219,15 @@ class Stage:
             return await getattr(self._keepers[node], method).remote(*arguments)
         except RayError as error:
             raise ClusterError(f"node {node} has no keeper: {cause_of_death(error)}") from error
+
+    @property
+    def node_count(self) -> int:
+        """On how many nodes of Ray the hosts live."""
+        return self._place.node_count
+
+    async def _doubt(self, address: Address) -> str:
+        """Say what may be wrong with the node of an actor, if anything is known to be."""
+        return await nodes.doubt(self._place.home_of(address))
 
     # --- The end ---
 

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.series import hover_text
+from dashboards.series import hover_text, marks
 
 _WIDTH = 0.4
 _ROOM_FOR_NUMBERS = 1.15
@@ -41,11 +41,13 @@ def _bars(protocol: str, rows: pd.DataFrame, measure: str) -> go.Bar:
         name=name,
         legendgroup=name,
         marker={"color": theme.colour(protocol)},
-        hovertext=[
-            hover_text(f"{name}, {row['group'].replace('<br>', ', ')}", row)
-            for row in rows.to_dict("records")
-        ],
-        hoverinfo="text",
+        **marks(
+            rows,
+            [
+                hover_text(f"{name}, {row['group'].replace('<br>', ', ')}", row)
+                for row in rows.to_dict("records")
+            ],
+        ),
     )
 
 

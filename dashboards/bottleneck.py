@@ -81,9 +81,13 @@ def _fullest(used: pd.DataFrame, has: Mapping[str, float]) -> _Fullest:
     shares = [
         _Fullest(f"{RESOURCES[measure].name} of {_named(host)}", host[measure] / has[measure])
         for host in used.to_dict("records")
-        for measure in RESOURCES
+        for measure in _limited(has)
     ]
     return max(shares, key=lambda each: each.share, default=_Fullest("", 0.0))
+
+
+def _limited(has: Mapping[str, float]) -> list[str]:
+    return [measure for measure, most in has.items() if math.isfinite(most)]
 
 
 def _named(host: Mapping[Any, Any]) -> str:
@@ -106,10 +110,9 @@ def _shares(used: pd.DataFrame, has: Mapping[str, float]) -> Iterator[str]:
     """Say how full the leader's host is, and the others: who does the work."""
     leader, others = used[used["leads"]], used[~used["leads"]]
     said = [
-        f"{RESOURCES[measure].name} {_percent(leader, measure, most)} "
-        f"({_percent(others, measure, most)})"
-        for measure, most in has.items()
-        if math.isfinite(most)
+        f"{RESOURCES[measure].name} {_percent(leader, measure, has[measure])} "
+        f"({_percent(others, measure, has[measure])})"
+        for measure in _limited(has)
     ]
     if len(leader) and len(others):
         yield f"In use at the leader's host (at another, on average): {', '.join(said)}."
@@ -135,6 +138,9 @@ def _on_this_machine(
     run: Mapping[Any, Any], counters: pd.DataFrame, used: pd.DataFrame
 ) -> Iterator[str]:
     """Say how busy the machine was that all hosts and clients shared."""
+    if run["backend"] == "sim":
+        yield "Hosts take no time for anything: what is left is the network's."
+        return
     window = in_window(counters, run["warmup_s"], run["duration_s"])
     cores = float(window["cpu_s"].sum()) / run["duration_s"]
     yield (

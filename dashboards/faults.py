@@ -89,7 +89,7 @@ def happened(run: FaultyRun, events: pd.DataFrame) -> list[Event]:
     for index, row in enumerate(rows):
         _, _, number = row["target"].rpartition("-")
         leader = number if row["event"] == "view" else leader
-        leads = row["target"] in (f"host-{leader}", f"replica-{leader}")
+        leads = row["target"] in {f"{part}-{leader}" for part in ("host", "replica", "node")}
         since_s = row["time_s"] - warmup_s
         until_s = min(_mended_at(row, rows[index + 1 :]) - warmup_s, duration_s)
         is_fault = row["event"] in FAULTS

@@ -1,14 +1,16 @@
 """What a set of runs says, in words: sentences computed from the tables, as HTML."""
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from dashboards import faults, theme
+from dashboards.cut_off import CutOff, cut_off
 from dashboards.offered import open_loop
+from dashboards.phrases import Row, count, ends, latency, listed, load, span
 from dashboards.series import Series, split
 from experiments.linter import KEPT_UP_SHARE
 
@@ -18,9 +20,6 @@ _BOUND_SHARE = 0.9
 
 _AT_LIMIT_SHARE = 0.98
 """The share of it from which on no other load could bring much more."""
-
-Row = Mapping[Hashable, Any]
-"""A row of `experiments.summarise.summary`."""
 
 
 class About(NamedTuple):
@@ -38,6 +37,8 @@ class Finding(NamedTuple):
     items: list[str]
     about: Sequence[About] = ()
     """What the first items tell, one each."""
+    is_warning: bool = False
+    """Whether other findings mislead those who do not know of it."""
 
 
 def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> list[Finding]:
@@ -47,9 +48,11 @@ def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> 
     """
     closed = split(points[points["arrival_rate_rps"] == 0])
     opened = split(open_loop(points), "arrival_rate_rps")
-    peaks = list(_at_their_peaks(closed))
+    failing = list(cut_off(runs))
+    peaks = list(_at_their_peaks(closed, failing))
     found = [
         Finding("What was run", _what_was_run(runs), []),
+        _warning(failing),
         _under_faults(runs, events),
         Finding(
             "S-Paxos against JPaxos",
@@ -69,12 +72,12 @@ def findings(runs: pd.DataFrame, points: pd.DataFrame, events: pd.DataFrame) -> 
 
 
 def _what_was_run(runs: pd.DataFrame) -> str:
-    protocols = _listed(theme.label(name) for name in sorted(runs["protocol"].unique()))
+    protocols = listed(theme.label(name) for name in sorted(runs["protocol"].unique()))
     suite = f"<em>{escape(str(runs['suite'].iloc[0]))}</em>"
-    replicas = _listed(str(count) for count in sorted(runs["replicas"].unique()))
+    replicas = listed(str(count) for count in sorted(runs["replicas"].unique()))
     return (
-        f"{_count(len(runs), 'run')} of the suite {suite}: {protocols} on {replicas} replicas, "
-        f"with {_listed(_loads(runs))}; {_count(runs['repeat'].nunique(), 'repeat')} of each "
+        f"{count(len(runs), 'run')} of the suite {suite}: {protocols} on {replicas} replicas, "
+        f"with {listed(_loads(runs))}; {count(runs['repeat'].nunique(), 'repeat')} of each "
         f"point, on {'; '.join(_hosts(runs))}."
     )
 
@@ -83,11 +86,11 @@ def _loads(runs: pd.DataFrame) -> Iterator[str]:
     is_open = runs["arrival_rate_rps"] > 0
     closed, opened = runs[~is_open], runs[is_open]
     if len(closed):
-        yield f"{_span(closed['clients'])} closed-loop clients"
+        yield f"{span(closed['clients'])} closed-loop clients"
     if len(opened):
-        rates = [theme.si(rate) for rate in _ends(opened["arrival_rate_rps"])]
+        rates = [theme.si(rate) for rate in ends(opened["arrival_rate_rps"])]
         yield (
-            f"{' to '.join(rates)} requests/s offered by {_span(opened['clients'])} open-loop "
+            f"{' to '.join(rates)} requests/s offered by {span(opened['clients'])} open-loop "
             "clients"
         )
 
@@ -99,18 +102,18 @@ def _hosts(runs: pd.DataFrame) -> Iterator[str]:
         words = _BACKENDS.get(str(backend), f"by the backend {escape(str(backend) or '?')}")
         backends_of.setdefault(_limits(rows), []).append(words)
     for hosts, backends in backends_of.items():
-        yield f"{hosts}, {_listed(backends)}"
+        yield f"{hosts}, {listed(backends)}"
 
 
 def _limits(runs: pd.DataFrame) -> str:
     is_limited = runs["limit_rps"].notna()
     profiles = sorted({escape(str(each)) for each in runs[is_limited]["profile"]} - {"none"})
-    named = f" ({_listed(profiles)})" if profiles else ""
+    named = f" ({listed(profiles)})" if profiles else ""
     kinds = [
         *(["without limits"] if not is_limited.all() else []),
         *([f"with limits{named}"] if is_limited.any() else []),
     ]
-    return f"hosts {_listed(kinds)}"
+    return f"hosts {listed(kinds)}"
 
 
 _BACKENDS = {"live": "on Ray", "sim": "in virtual time", "null_actor": "as a null actor"}
@@ -119,7 +122,7 @@ _BACKENDS = {"live": "on Ray", "sim": "in virtual time", "null_actor": "as a nul
 def _under_faults(runs: pd.DataFrame, events: pd.DataFrame) -> Finding:
     shown, all_runs = faults.shown(runs), faults.with_faults(runs)
     text = (
-        f"Of {_count(len(all_runs), 'run')} with faults, the {len(shown)} with the longest gaps "
+        f"Of {count(len(all_runs), 'run')} with faults, the {len(shown)} with the longest gaps "
         "in replies, of each point in turn:"
         if len(shown) < len(all_runs)
         else ""
@@ -132,7 +135,7 @@ def _survival(run: faults.FaultyRun, events: Sequence[faults.Event]) -> str:
     """Say what hit a run, and what it cost its clients."""
     row = run.row
     facts = (_hits(events), _gap(row["unavailability_s"]), _recovery(row["recovery_s"]))
-    retried = f"{_count(row['retried'], 'request')} tried again"
+    retried = f"{count(row['retried'], 'request')} tried again"
     return f"<strong>{run.name}</strong>: {'; '.join((*facts, retried))}."
 
 
@@ -141,8 +144,8 @@ def _hits(events: Sequence[faults.Event]) -> str:
     if not hits:
         return "no fault took effect"
     if len(hits) > _HITS_MAX:
-        hits[_HITS_MAX:] = [_count(len(hits) - _HITS_MAX, "more fault")]
-    return _listed(hits)
+        hits[_HITS_MAX:] = [count(len(hits) - _HITS_MAX, "more fault")]
+    return listed(hits)
 
 
 def _gap(unavailability_s: float) -> str:
@@ -168,6 +171,8 @@ class _Pair(NamedTuple):
     settings: str
     jpaxos: Row
     spaxos: Row
+    is_cut_off: bool
+    """Whether no run counts of some load of either curve."""
 
     @property
     def ratio(self) -> float:
@@ -194,11 +199,12 @@ class _Pair(NamedTuple):
         return bool(self.ratio < 1 and more and may_share)
 
 
-def _at_their_peaks(curves: Sequence[Series]) -> Iterator[_Pair]:
+def _at_their_peaks(curves: Sequence[Series], failing: Sequence[CutOff]) -> Iterator[_Pair]:
     for curve_pair in _equal_settings(curves):
         jpaxos, spaxos = map(_peak_of, curve_pair)
         if jpaxos["throughput_rps"]:
-            yield _Pair(curve_pair[0].settings, jpaxos, spaxos)
+            is_cut_off = any(each.is_of(point) for each in failing for point in (jpaxos, spaxos))
+            yield _Pair(curve_pair[0].settings, jpaxos, spaxos, is_cut_off)
 
 
 def _equal_settings(curves: Sequence[Series]) -> Iterator[tuple[Series, Series]]:
@@ -214,8 +220,12 @@ def _ratio(pair: _Pair) -> str:
     times = f"<strong>{theme.significant(pair.ratio)} times</strong>"
     return _led(
         pair.settings,
-        f"on hosts {hosts}, the peak of S-Paxos is {times} that of JPaxos.{_bounds(pair)}",
+        f"on hosts {hosts}, the peak of S-Paxos is {times} that of JPaxos"
+        f"{_UNLESS_LOST if pair.is_cut_off else ''}.{_bounds(pair)}",
     )
+
+
+_UNLESS_LOST = " <strong>as far as runs count: failed ones cut these curves off</strong>"
 
 
 def _bounds(pair: _Pair) -> str:
@@ -244,8 +254,8 @@ def _at_equal_load(curves: Sequence[Series]) -> Iterator[str]:
             rate = max(both)
             yield _led(
                 jpaxos.settings,
-                f"at {_load(of_jpaxos[rate])}, the most with which both keep up, latency is "
-                f"{_latency(of_spaxos[rate])} with S-Paxos; {_latency(of_jpaxos[rate])} with "
+                f"at {load(of_jpaxos[rate])}, the most with which both keep up, latency is "
+                f"{latency(of_spaxos[rate])} with S-Paxos; {latency(of_jpaxos[rate])} with "
                 "JPaxos.",
             )
 
@@ -264,7 +274,7 @@ def _reasons(pairs: Sequence[_Pair], cores: "pd.Series[int]") -> Iterator[str]:
             "and the leader orders no more than ids."
         )
     if any(pair.is_crowded for pair in pairs):
-        machine = _listed(str(count) for count in sorted(cores.unique()))
+        machine = listed(str(count) for count in sorted(cores.unique()))
         yield (
             f"Hosts without limits that share one machine (here of {machine} cores) share its "
             "cores: what S-Paxos takes off the leader lands on these again, together with the "
@@ -291,7 +301,11 @@ def _peaks(curves: Sequence[Series]) -> Finding:
         peak["clients"] == curve.rows["clients"].max() and _share_of_limit(peak) < _AT_LIMIT_SHARE
         for curve, peak in zip(curves, peaks, strict=True)
     ]
-    text = "* The most clients tried: the true peak may lie beyond." if any(may_rise) else ""
+    text = (
+        "* The most clients with which a run counts: the true peak may lie beyond."
+        if any(may_rise)
+        else ""
+    )
     told = ("throughput_rps", "latency_ms_p99")
     about = [About((peak,), told) for peak in peaks]
     return Finding("Peak throughput", text, list(map(_peak, curves, peaks, may_rise)), about)
@@ -301,9 +315,9 @@ def _peak(curve: Series, peak: Row, may_rise: bool) -> str:
     share = _share_of_limit(peak)
     return (
         f"<strong>{curve.name}</strong> reaches "
-        f"<strong>{theme.si(peak['throughput_rps'], 'requests/s')}</strong> with {_load(peak)}"
+        f"<strong>{theme.si(peak['throughput_rps'], 'requests/s')}</strong> with {load(peak)}"
         f"{'*' if may_rise else ''}{f', {share:.0%} of its computed limit' if share else ''}; "
-        f"latency is {_latency(peak)}."
+        f"latency is {latency(peak)}."
     )
 
 
@@ -317,12 +331,12 @@ def _keeps_up(curve: Series) -> str:
     kept = [row for row in rows if row["kept_up"]]
     beyond = rows[rows.index(kept[-1]) + 1 :] if kept else rows
     most = (
-        f"keeps up with <strong>{_load(kept[-1])}</strong>; latency is {_latency(kept[-1])}"
+        f"keeps up with <strong>{load(kept[-1])}</strong>; latency is {latency(kept[-1])}"
         if kept
         else "keeps up with none of the loads tried"
     )
     answered = (
-        f"; of {_load(beyond[0])} it answers {theme.si(beyond[0]['throughput_rps'])}"
+        f"; of {load(beyond[0])} it answers {theme.si(beyond[0]['throughput_rps'])}"
         if beyond
         else "; more was not tried"
     )
@@ -333,7 +347,7 @@ def _light_loads(curves: Sequence[Series]) -> Iterator[str]:
     for curve in curves:
         lightest, *heavier = curve.rows.to_dict("records")
         if heavier:  # Else it is the peak, which has been told.
-            yield f"<strong>{curve.name}</strong>: {_latency(lightest)} with {_load(lightest)}."
+            yield f"<strong>{curve.name}</strong>: {latency(lightest)} with {load(lightest)}."
 
 
 def _caveats(runs: pd.DataFrame, opened: Sequence[Series]) -> Iterator[str]:
@@ -359,13 +373,22 @@ def _caveats(runs: pd.DataFrame, opened: Sequence[Series]) -> Iterator[str]:
 # --- What counts --------------------------------------------------------------------------------
 
 
+def _warning(curves: Sequence[CutOff]) -> Finding:
+    items = [
+        f"<strong>{each.curve.name}</strong> with {listed(map(load, each.lost.to_dict('records')))}"
+        for each in curves
+    ]
+    text = "True peaks may be others, since no run counts of" if items else ""
+    return Finding("Cut off by failed runs", text, items, is_warning=True)
+
+
 def _safety(runs: pd.DataFrame) -> Finding:
     checked = runs[runs["safety"] != ""]
     is_broken = (runs["safety"] != "") & (runs["safety"] != "ok")
     if checked.empty:
         text = "No run finished, so no run has a verdict."
     elif not is_broken.any():
-        text = f"Every finished run passed every safety check: {_count(len(checked), 'run')}."
+        text = f"Every finished run passed every safety check: {count(len(checked), 'run')}."
     else:
         text = (
             "<strong>Finished runs that broke safety: "
@@ -384,10 +407,10 @@ def _failures(runs: pd.DataFrame) -> Finding:
 
 def _listed_runs(runs: pd.DataFrame, chosen: "pd.Series[bool]", reason: str) -> list[str]:
     return [
-        f"{series.name}, {_count(run['clients'], 'client')}, repeat {run['repeat']}: "
+        f"{series.name}, {count(run['clients'], 'client')}, repeat {run['repeat']}: "
         f"{escape(str(run[reason]))}"
-        for series in split(runs)
-        for run in series.rows[chosen[series.rows.index]].to_dict("records")
+        for series in split(runs.assign(is_listed=chosen))
+        for run in series.rows[series.rows["is_listed"]].to_dict("records")
     ]
 
 
@@ -402,38 +425,3 @@ def _share_of_limit(point: Row) -> float:
     """Return how much of what the hosts allow is reached; 0 where they have no limits."""
     limit_rps = point["limit_rps"]
     return float(point["throughput_rps"] / limit_rps) if 0 < limit_rps < math.inf else 0.0
-
-
-def _latency(point: Row) -> str:
-    return (
-        f"<strong>{_ms(point['latency_ms_p50'])}</strong> (median) and "
-        f"{_ms(point['latency_ms_p99'])} (99%)"
-    )
-
-
-def _load(point: Row) -> str:
-    if point["arrival_rate_rps"]:
-        return f"{theme.si(point['arrival_rate_rps'], 'requests/s')} offered"
-    return _count(point["clients"], "client")
-
-
-def _listed(items: Iterable[str]) -> str:
-    *most, last = items
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _span(counts: "pd.Series[int]") -> str:
-    return " to ".join(f"{end:,}" for end in _ends(counts))
-
-
-def _ends(numbers: "pd.Series[Any]") -> list[float]:
-    """Return the least and the greatest, once where they are the same."""
-    return sorted({numbers.min(), numbers.max()})
-
-
-def _count(count: float, noun: str) -> str:
-    return f"{count:,.0f} {noun}{'' if count == 1 else 's'}"
-
-
-def _ms(value: float) -> str:
-    return f"{theme.significant(value)} ms"

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.series import Series, hover_text, split
+from dashboards.series import Series, hover_text, marks, split
 
 LIMIT = "computed limit"
 
@@ -44,8 +44,9 @@ def _measured(series: Series, along: str, facts: Facts) -> go.Scatter:
         legendgroup=series.name,
         line=theme.line(series.protocol, theme.dash(series.rank)),
         marker=theme.marker(series.protocol, series.rank),
-        hovertext=[hover_text(series.name, row, facts(row)) for row in rows.to_dict("records")],
-        hoverinfo="text",
+        **marks(
+            rows, [hover_text(series.name, row, facts(row)) for row in rows.to_dict("records")]
+        ),
     )
 
 

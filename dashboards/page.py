@@ -56,10 +56,15 @@ p.source { color: $muted; font-size: 14px; }
 a { color: #0b5cad; text-decoration: none; }
 a:hover { text-decoration: underline; }
 ol.contents { columns: 3 280px; margin: 28px 0 0; padding-left: 24px; font-size: 15px; }
-.verdict { padding: 1px 8px; border-radius: 9px; font-weight: 600; white-space: nowrap; }
+.verdict, .severity { padding: 1px 8px; border-radius: 9px; font-weight: 600; white-space: nowrap; }
 .verdict.holds { background: #dcf1e7; color: #04543a; }
-.verdict.partly { background: #fdf0c8; color: #6b4a00; }
-.verdict.fails { background: #fbdcd3; color: #8a2800; }
+.verdict.partly, .severity.warning { background: #fdf0c8; color: #6b4a00; }
+.verdict.fails, .severity.error { background: #fbdcd3; color: #8a2800; }
+.severity.note { background: #e6ebf2; color: #33415c; }
+ul.care { margin: 12px 0 0; padding: 0; list-style: none; }
+ul.care li { margin: 0 0 10px; max-width: 100ch; }
+abbr.care { padding: 0 5px; border-radius: 7px; background: #fdf0c8; color: #6b4a00;
+  font-weight: 700; text-decoration: none; cursor: help; }
 pre { overflow-x: auto; padding: 12px 16px; background: #f5f7fa; font-size: 14px; }
 code, pre { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (max-width: 640px) { main { padding: 24px 16px 48px; } }
@@ -110,6 +115,7 @@ def drawing(figure: go.Figure) -> str:
     """Return a figure as HTML, without its title: on a page a heading says that."""
     top = figure.layout.margin.t or figure.layout.template.layout.margin.t
     untitled = go.Figure(figure).update_layout(title=None, margin_t=top - theme.TITLE_PIXELS)
+    untitled.update_traces(customdata=None)  # The names of rows lead nowhere without the tables.
     html: str = plotly.io.to_html(
         untitled, full_html=False, include_plotlyjs=False, config=_PLOTLY_CONFIG
     )

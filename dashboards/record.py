@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from dashboards import theme
+from dashboards import care, theme
 from dashboards.faults import has_faults
 from dashboards.page import facts
 from dashboards.series import SETTINGS
+from experiments.linter import PERCENTILE, RULES, lint
+from experiments.summarise import PERCENTILES
 
 
 def _whole(count: float) -> str:
@@ -38,25 +40,55 @@ _NUMBERS: Mapping[str, tuple[str, Callable[[float], str]]] = {
 
 _UNDER_FAULTS = ("unavailability_s", "recovery_s")
 _VERDICTS = ("outcome", "safety")
+_CARE = "read with care"
 _SETTINGS = ("protocol", *SETTINGS, "clients")
-_MACHINE = ("cpu_model", "cores", "memory_bytes", "os", "commit")
+_MACHINE = ("nodes", "cpu_model", "cores", "memory_bytes", "os", "commit")
 
 
 def run_table(runs: pd.DataFrame) -> str:
-    """Return a table with one row a run: what sets it apart, its results and its verdicts."""
+    """Return a table with one row a run: what sets it apart, its results and its verdicts.
+
+    Beside a number that is to be read with care stands a mark, and at the end which rules say so.
+    """
     swept = [*(key for key in _SETTINGS if not _is_constant(runs[key])), "repeat"]
     numeric = {key for key in swept if pd.api.types.is_numeric_dtype(runs[key])} | {*_NUMBERS}
     unasked = () if has_faults(runs).any() else _UNDER_FAULTS
-    columns = [*swept, *(key for key in _NUMBERS if key not in unasked), *_VERDICTS]
+    rules = lint(runs).groupby("run_id")["rule"].agg(", ".join)
+    columns = [
+        *swept,
+        *(key for key in _NUMBERS if key not in unasked),
+        *_VERDICTS,
+        *([_CARE] if len(rules) else []),
+    ]
+    marks = _marks(runs)
     head = "".join(_cell("th", key, _head(key), numeric) for key in columns)
     body = "".join(
-        _row([_cell("td", key, _shown(key, run[key]), numeric) for key in columns], run)
-        for run in runs.sort_values(swept).to_dict("records")
+        _row([_cell("td", key, _marked(key, run, marks), numeric) for key in columns], run)
+        for run in runs.assign(**{_CARE: [rules.get(run_id, "") for run_id in runs["run_id"]]})
+        .sort_values(swept)
+        .to_dict("records")
     )
     return (
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _marks(runs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return the marks of numbers that single rules are about, by run_id and column."""
+    said = {key: lint(runs, percentile=key) for key in PERCENTILES}
+    words: dict[tuple[str, str], list[str]] = {}
+    for key in _NUMBERS:
+        of_key = said.get(key, said[PERCENTILE])
+        for run_id, rule, told in of_key[["run_id", "rule", "words"]].itertuples(index=False):
+            # What is about all numbers alike stands at the end of the row.
+            if RULES[rule].is_about(key) and not RULES[rule].is_about_all:
+                words.setdefault((run_id, key), []).append(told)
+    return {place: care.mark("; ".join(told)) for place, told in words.items()}
+
+
+def _marked(key: str, run: Mapping[Hashable, Any], marks: Mapping[tuple[str, str], str]) -> str:
+    return marks.get((run["run_id"], key), "") + _shown(key, run[key])
 
 
 def constant_settings(runs: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ A reproduction is a folder with the results of suites, a folder each, and beside
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from html import escape
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import provenance, record, theme
+from dashboards import care, provenance, record, theme
 from dashboards.figures import (
     ablation,
     balance,
@@ -41,8 +42,9 @@ from dashboards.figures import (
 from dashboards.page import drawing, page, paragraph, section, table, words
 from dashboards.report import OverTime, read_over_time
 from experiments import results, summarise
-from experiments.evaluation import FIGURES, MESSAGES, SCORECARD, Figure
-from experiments.results import ResultsError
+from experiments.evaluation import FIGURES, KIND, MESSAGES, SCORECARD, Figure
+from experiments.linter import lint
+from experiments.results import RUNS_FILE, ResultsError
 
 COUNTS = Path(MESSAGES) / "counts.parquet"
 REQUEST = Path(MESSAGES) / "request.parquet"
@@ -133,7 +135,32 @@ def drawable(folder: Path) -> list[Figure]:
 
 
 def _sources(folder: Path, figure: Figure) -> list[Path]:
-    return [folder / each for each in figure.suites or (COUNTS, REQUEST)]
+    return [folder / each / RUNS_FILE for each in figure.suites] or [
+        folder / each for each in (COUNTS, REQUEST)
+    ]
+
+
+def command(folder: Path) -> str:
+    """Return the command that makes what a reproduction lacks, and keeps what it has."""
+    kind = _kind(folder)
+    backend = kind.get("backend")
+    return shlex.join(
+        [
+            *("paxoscope", "reproduce"),
+            *(["--quick"] if kind.get("quick") is True else []),
+            *(["--backend", backend] if isinstance(backend, str) else []),
+            *("--out", str(folder)),
+        ]
+    )
+
+
+def _kind(folder: Path) -> Mapping[str, object]:
+    """Return of which kind a reproduction is; nothing where that is not known."""
+    try:
+        kind = json.loads((folder / KIND).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return kind if isinstance(kind, dict) else {}
 
 
 def render(folder: Path, figures: Sequence[Figure]) -> str:
@@ -156,12 +183,25 @@ def render(folder: Path, figures: Sequence[Figure]) -> str:
 
 
 def _provenance(runs: pd.DataFrame, figures: Sequence[Figure]) -> list[tuple[str, str, str]]:
+    said = _said(runs)
     return [
         ("fitted", "What is fitted, what is assumed", provenance.calibration(runs)),
         (NOT_COUNTED, "Runs that do not count", provenance.unsound(runs, figures)),
+        *([("care", care.HEADING, care.listed(said))] if len(said) else []),
         ("durations", "How long it took", provenance.durations(runs)),
         ("environment", "Environment", record.environment(runs)),
     ]
+
+
+def _said(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what the linter says of the runs of each suite, with their suite.
+
+    Runs of different suites are not compared with each other; those that do not count are listed
+    elsewhere.
+    """
+    sound = runs[summarise.is_sound(runs)]
+    parts = [lint(rows).assign(suite=suite) for suite, rows in sound.groupby("suite", sort=False)]
+    return _joined([lint(sound.head(0)), *parts])
 
 
 # --- What comes first ---------------------------------------------------------------------------

@@ -4,14 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from dashboards import theme
+from dashboards import settings, theme
 from experiments.results import CONFIGURATION_COLUMNS
 
 PERCENTILES = {
@@ -21,13 +20,13 @@ PERCENTILES = {
     "p99.9": "latency_ms_p999",
 }
 
+LATENCIES: Mapping[str, str] = MappingProxyType({**PERCENTILES, "mean": "latency_ms_mean"})
+"""By what of the latency is asked for: its column."""
+
 SETTINGS = ("replicas", *CONFIGURATION_COLUMNS)
 """What may set curves of one protocol apart, beside the clients where it runs along another."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_SHORT = {"replicas": "n"}
-_VALUE_MAX = 28
-"""Most characters of a value in a name: longer ones would leave no room for the figure."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,9 @@ def split(table: pd.DataFrame, along: str = "clients") -> list[Series]:
     rank_of: dict[tuple[object, ...], int] = {}
     combinations = [tuple(row.values()) for row in ordered[swept].to_dict("records")]
     ranks = np.array([rank_of.setdefault(each, len(rank_of)) for each in combinations], int)
-    settings = _described(swept, list(rank_of))
-    curves = []
-    for protocol in sorted(table["protocol"].unique()):
-        for rank, described in enumerate(settings):
-            rows = ordered[(ordered["protocol"] == protocol) & (ranks == rank)]
-            if len(rows):
-                curves.append(Series(protocol, described, rank, rows))
-    return curves
+    described = _described(swept, list(rank_of))
+    curves: Any = ordered.groupby([ordered["protocol"], ranks])  # Keys are typed as anything.
+    return [Series(protocol, described[rank], rank, rows) for (protocol, rank), rows in curves]
 
 
 def _telling(table: pd.DataFrame, swept: list[str]) -> list[str]:
@@ -77,6 +71,15 @@ def _telling(table: pd.DataFrame, swept: list[str]) -> list[str]:
     return swept
 
 
+def marks(points: pd.DataFrame, texts: Sequence[str]) -> dict[str, Any]:
+    """Return what of a trace makes each mark stand for its point.
+
+    It says a text of its own when it is pointed at, and knows the name of the point's row.
+    """
+    # An array would not come back with a click.
+    return {"hovertext": texts, "hoverinfo": "text", "customdata": points.index.tolist()}
+
+
 def hover_texts(series: Series) -> list[str]:
     """Return one hover label a point of `experiments.summarise.summary`: all that it says."""
     return [hover_text(series.name, row) for row in series.rows.to_dict("records")]
@@ -85,7 +88,10 @@ def hover_texts(series: Series) -> list[str]:
 def hover_text(
     name: str, row: Mapping[Hashable, Any], further: Mapping[str, str] = _NOTHING
 ) -> str:
-    """Return the hover label of a point of `experiments.summarise.summary`, and further facts."""
+    """Return the hover label of a point of `experiments.summarise.summary`.
+
+    What is set for it and not usual comes after its numbers and further facts.
+    """
     low, high = theme.si(row["throughput_rps_low"]), theme.si(row["throughput_rps_high"])
     facts = {
         "Replicas": f"{row['replicas']:,}",
@@ -96,10 +102,17 @@ def hover_text(
             f"Latency {percentile}": f"{theme.significant(row[measure])} ms"
             for percentile, measure in PERCENTILES.items()
         },
-        "CPU of all hosts": f"{theme.significant(row['cpu_us_per_request'])} µs/request",
+        "CPU of all hosts": cpu_per_request(row),
         "Repeats": f"{row['repeats']}",
     }
-    return theme.hover(name, {**facts, **further})
+    return theme.hover(name, {**facts, **further, **settings.facts(row)})
+
+
+def cpu_per_request(row: "Mapping[Hashable, Any] | pd.Series[Any]") -> str:
+    """Say what a request took of the CPU of all hosts, by a row of a run or of a point."""
+    if row["throughput_rps"] > 0 and math.isnan(row["cpu_us_per_request"]):
+        return theme.NOT_MODELLED
+    return f"{theme.significant(row['cpu_us_per_request'])} µs/req"
 
 
 def _limit(row: Mapping[Hashable, Any]) -> dict[str, str]:
@@ -114,17 +127,7 @@ def _described(keys: Sequence[str], combinations: Sequence[tuple[object, ...]]) 
     seen: Counter[str] = Counter()
     for values in combinations:
         pairs = zip(keys, values, strict=True)
-        text = ", ".join(_said(key, value) for key, value in pairs)
+        text = ", ".join(settings.named(key, value) for key, value in pairs)
         seen[text] += 1
         described.append(f"{text} ({seen[text]})" if seen[text] > 1 else text)
     return described
-
-
-def _said(key: str, value: object) -> str:
-    """Say what a setting is; the name of a case says so alone."""
-    return _brief(value) if key == "case" else f"{_SHORT.get(key, key)} = {_brief(value)}"
-
-
-def _brief(value: object) -> str:
-    text = " ".join(str(value).split()) or "none"
-    return escape(text if len(text) <= _VALUE_MAX else f"{text[: _VALUE_MAX - 1].rstrip()}\u2026")

@@ -44,13 +44,26 @@ MUTED = "#74808d"
 SHADE = "rgba(116, 128, 141, 0.16)"
 """Ground that stands out a little from either paper."""
 
+FAULT_GROUND = "rgba(204, 121, 167, 0.2)"
+"""The reddish purple of Okabe and Ito's palette, which no protocol that is shipped has."""
+
 CLEAR = "rgba(0, 0, 0, 0)"
+
+HEIGHT_PIXELS = 460
+"""Of a figure that has no reason to be higher or lower."""
 
 TITLE_PIXELS = 24
 """Room that a figure leaves for its title."""
 
+_LEFT = {"x": 0, "xref": "paper", "xanchor": "left"}
+_TOP = {"y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}}
+"""Of the title: the very top, so that it lies on nothing that stands above a panel."""
+
 GAP = "\N{EN DASH}"
 """What stands for a number that is not there."""
+
+NOT_MODELLED = "not modelled"
+"""What is said of CPU where hosts have none: in virtual time, unless it is modelled."""
 
 SI_TICKS = "~s"
 PLAIN_TICKS = ",~g"
@@ -65,12 +78,17 @@ _PROTOCOLS = {
     "unreplicated": ("Unreplicated", "#7B8794"),
 }
 _SPARE_COLOURS = ("#CC79A7", "#A6761D", "#8A6FC9")
+# None is that of a protocol that is shipped.
+HOST_COLOURS = ("#8A6FC9", "#A6761D", "#1E8A99", "#B8509E", "#5E8C31", "#C0392B", "#3A7BD5")
+"""What tells hosts apart in a figure of one protocol, with a dash of its own each."""
+
 COLOURS = (*(shade for _, shade in _PROTOCOLS.values()), *_SPARE_COLOURS)
 """All that a protocol may have."""
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _SPAN_OF_CLOSE_TICKS = 2000
+_PLAIN_MIN, _PLAIN_END = 1e-9, 1e15
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -105,11 +123,16 @@ def dash(rank: int) -> str:
 
 
 def significant(value: Number) -> str:
-    """Write a number with three significant digits, without an exponent; a gap as a dash."""
+    """Write a number with three significant digits; a gap as a dash.
+
+    There is an exponent only where a number is too long, or too small, to be read without.
+    """
     if not math.isfinite(value):
         return GAP
     if value == 0:
         return "0"
+    if not _PLAIN_MIN <= abs(value) < _PLAIN_END:
+        return f"{value:.2e}"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
 
@@ -122,14 +145,23 @@ def si(value: Number, unit: str = "") -> str:
 
 def figure(title: str, **layout: Any) -> go.Figure:
     """Return an empty figure in this theme."""
-    return go.Figure(layout={"template": TEMPLATES["light"], "title": {"text": title}, **layout})
+    return go.Figure(layout={**_layout(title), **layout})
 
 
 def panels(title: str, **grid: Any) -> go.Figure:
     """Return an empty figure of several panels; `grid` as `plotly.subplots.make_subplots` takes."""
-    drawing = make_subplots(**grid)
-    drawing.layout.template = TEMPLATES["light"]
-    return drawing.update_layout(title={"text": title})
+    return make_subplots(**grid).update_layout(_layout(title))
+
+
+def _layout(title: str) -> dict[str, Any]:
+    # A height of the template's would give way to that of the figure that was there before.
+    return {"height": HEIGHT_PIXELS, "template": TEMPLATES["light"], "title": {"text": title}}
+
+
+def say_instead(drawing: go.Figure, text: str, row: int, column: int) -> None:
+    """Say in the middle of a panel why nothing is drawn in it."""
+    middle = {"x": 0.5, "y": 0.5, "xref": "x domain", "yref": "y domain", "showarrow": False}
+    drawing.add_annotation(text=text, font={"color": MUTED}, **middle, row=row, col=column)
 
 
 def linear_axis(title: str, ticks: str = SI_TICKS) -> dict[str, Any]:
@@ -154,6 +186,11 @@ def line(protocol: str, dash_style: str = "solid") -> dict[str, Any]:
     return {"color": colour(protocol), "dash": dash_style, "width": 2}
 
 
+def host_line(host: int) -> dict[str, Any]:
+    """Return the line of a host in a figure of one protocol."""
+    return {"color": HOST_COLOURS[host % len(HOST_COLOURS)], "dash": dash(host), "width": 2}
+
+
 def marker(protocol: str, rank: int) -> dict[str, Any]:
     """Return the marker of a protocol with the `rank`-th combination of settings."""
     return {"color": colour(protocol), "symbol": symbol(rank), "size": 8}
@@ -175,10 +212,11 @@ def name_once(figure: go.Figure) -> None:
 
 def interval(rows: pd.DataFrame, measure: str) -> dict[str, Any]:
     """Return the error bars of a measure of `experiments.summarise.summary`."""
-    low, high = rows[f"{measure}_low"], rows[f"{measure}_high"]
+    columns = (measure, f"{measure}_low", f"{measure}_high")
+    middle, low, high = (rows[column].to_numpy() for column in columns)
     return {
-        "array": high - rows[measure],
-        "arrayminus": rows[measure] - low,
+        "array": high - middle,
+        "arrayminus": middle - low,
         # A single repeat spans nothing: no strokes that look like an interval.
         "visible": bool((high > low).any()),
         "symmetric": False,
@@ -210,7 +248,6 @@ def _template(scheme: Scheme) -> go.layout.Template:
     layout = {
         "colorway": COLOURS,
         "font": {"family": FONT, "size": 13, "color": scheme.ink},
-        "height": 460,
         "hoverlabel": {
             "align": "left",
             "bgcolor": scheme.paper,
@@ -225,7 +262,7 @@ def _template(scheme: Scheme) -> go.layout.Template:
         "plot_bgcolor": CLEAR,
         "showlegend": True,
         "sliderdefaults": {"tickcolor": scheme.muted},
-        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 17}},
+        "title": {**_LEFT, **_TOP, "font": {"size": 17}},
         "xaxis": _axis(scheme),
         "yaxis": _axis(scheme),
     }

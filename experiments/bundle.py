@@ -114,7 +114,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """Yield the files of a reproduction; what else lies there is left out."""
     yield from (folder / name for name in _BESIDE_SUITES)
     yield from (folder / MESSAGES).glob("*.parquet")
-    for runs in folder.glob("*/runs.parquet"):
+    for runs in folder.glob(f"*/{results.RUNS_FILE}"):
         yield from (runs, runs.with_name("suite.toml"))
         for table in results.TABLES:
             yield from runs.with_name(table).glob("*.parquet")

@@ -5,7 +5,6 @@ first: faults are left out one by one, and requests halved, as long as it still 
 """
 
 import itertools
-import os
 import shlex
 import time
 from collections import Counter
@@ -20,11 +19,13 @@ from actors.core.registry import REPLICATED
 from actors.sim.mix import MIXES, Case, Outcome, run
 from actors.sim.mutants import MUTANTS, Catch, hunt
 from experiments.errors import EXIT_FAILED, InputError
+from experiments.workers import each
 
 CASES_PER_TASK = 20
 FAILURES_MAX = 20
-TASKS_AHEAD = 4
-"""Tasks kept waiting per core, so that no core ever does."""
+
+TRIES = 3
+"""How often a task is begun that is lost, by a node that leaves or a process that is killed."""
 
 
 class Failure(NamedTuple):
@@ -122,49 +123,59 @@ def check_names(protocols: Iterable[str], replicas: Iterable[int], mix: str) -> 
 def sweep(
     protocols: Sequence[str], replicas: Sequence[int], seeds: range, mix: str, address: str | None
 ) -> int:
-    """Run all cases on Ray, show progress and what was found; return the exit code."""
+    """Run all cases on Ray, show progress and what was found; return the exit code.
+
+    Raises RunFailed where Ray is not there, Lost where it loses some of them again and again.
+    """
     console = Console()
     number = len(protocols) * len(replicas) * len(seeds)
     began_s = time.monotonic()
     total = Found(0, Counter(), [])
-    with _progress(console, "seeds") as progress:
-        task = progress.add_task("seeds", total=number, failed=0)
-        try:
+    try:
+        with _progress(console, "seeds") as progress:
+            task = progress.add_task("seeds", total=number, failed=0)
             bundles = _bundles(cases(protocols, replicas, seeds, mix))
             for found in _each_on_ray(explore, bundles, address):
                 total = _sum(total, found)
                 progress.update(task, completed=total.cases, failed=len(total.failures))
                 if len(total.failures) >= FAILURES_MAX:
                     break
-        except KeyboardInterrupt:
-            progress.stop()
-            _show(console, total, time.monotonic() - began_s)
-            raise
-    _show(console, total, time.monotonic() - began_s)
+    finally:  # What ends this early does not undo what was found.
+        if total.cases:
+            _show(console, total, time.monotonic() - began_s, number)
     return EXIT_FAILED if total.failures else 0
 
 
 def hunt_mutants(address: str | None) -> int:
-    """Switch on one deliberate bug after the other; return the exit code: 1 if one survives."""
+    """Switch on one deliberate bug after the other; return the exit code: 1 if one survives.
+
+    Raises RunFailed as `sweep` does.
+    """
     console = Console()
     table = Table("mutant", "what is wrong", "caught by", "seeds", "first case", box=None)
     survivors = 0
     names = [mutant.name for mutant in MUTANTS]
-    with _progress(console, "mutants") as progress:
-        task = progress.add_task("mutants", total=len(names), failed=0)
-        for name, caught in _each_on_ray(_hunt, names, address):
-            mutant = _MUTANTS[name]
-            survivors += caught is None
-            progress.update(task, advance=1, failed=survivors)
-            if caught is None:
-                table.add_row(name, mutant.what, "[red]nothing[/red]", "", "")
-            else:
-                case = f"{caught.case.protocol} n = {caught.case.replicas} {caught.case.mix}"
-                case += f" seed {caught.case.seed}"
-                table.add_row(name, mutant.what, caught.caught_by, str(caught.seeds), case)
-    console.print(table)
-    console.print(f"{len(names) - survivors} of {len(names)} mutants caught")
+    try:
+        with _progress(console, "mutants") as progress:
+            task = progress.add_task("mutants", total=len(names), failed=0)
+            for name, caught in _each_on_ray(_hunt, names, address):
+                survivors += caught is None
+                progress.update(task, advance=1, failed=survivors)
+                table.add_row(name, _MUTANTS[name].what, *_caught(caught))
+    finally:
+        if tried := table.row_count:
+            console.print(table)
+            rest = "" if tried == len(names) else f"; {len(names) - tried} not tried"
+            console.print(f"{tried - survivors} of {tried} mutants caught{rest}")
     return EXIT_FAILED if survivors else 0
+
+
+def _caught(caught: Catch | None) -> tuple[str, str, str]:
+    """Return by what a mutant was caught, in how many seeds, and in which case first."""
+    if caught is None:
+        return "[red]nothing[/red]", "", ""
+    case = f"{caught.case.protocol} n = {caught.case.replicas} {caught.case.mix}"
+    return caught.caught_by, str(caught.seeds), f"{case} seed {caught.case.seed}"
 
 
 _MUTANTS = {mutant.name: mutant for mutant in MUTANTS}
@@ -216,7 +227,8 @@ def _show_outcome(console: Console, outcome: Outcome) -> None:
         console.print("ok: no checker objects", style="green")
 
 
-def _show(console: Console, total: Found, seconds: float) -> None:
+def _show(console: Console, total: Found, seconds: float, number: int) -> None:
+    """Show what was found in so many seconds, of a number of cases."""
     rate = total.cases / seconds if seconds else 0.0
     console.print(f"{total.cases:,} seeds in {seconds:.1f} s: {rate:.0f} seeds/s")
     covered = ", ".join(f"{name} {count:,}" for name, count in sorted(total.coverage.items()))
@@ -227,7 +239,8 @@ def _show(console: Console, total: Found, seconds: float) -> None:
     if len(total.failures) >= FAILURES_MAX:
         console.print(f"stopped after {FAILURES_MAX} failures")
     elif not total.failures:
-        console.print("no failure", style="green")
+        only = "" if total.cases == number else f" in {total.cases:,} of {number:,}"
+        console.print(f"no failure{only}", style="green")
 
 
 def _named(case: Case) -> str:
@@ -249,26 +262,11 @@ def _each_on_ray(
     work: Callable[[Any], Any], wanted: Iterable[Any], address: str | None
 ) -> Iterator[Any]:
     """Yield what `work` makes of each, in the order in which they end."""
-    import ray  # noqa: PLC0415 - slow to import.
+    from experiments.ray_tasks import RayTasks  # noqa: PLC0415 - Ray is slow to import.
 
-    from experiments.live import LOCAL_CPUS, LiveBackend  # noqa: PLC0415 - imports Ray.
-
-    rest = iter(wanted)
-    with LiveBackend(address):
-        # A local Ray has more logical CPUs than cores: a task takes the share of a core.
-        cores = len(os.sched_getaffinity(0))
-        cpus = 1 if address else LOCAL_CPUS // cores
-        task = ray.remote(num_cpus=cpus)(work)
-        ahead = TASKS_AHEAD * int(ray.cluster_resources()["CPU"] // cpus)
-        running: list[Any] = [task.remote(each) for each in itertools.islice(rest, ahead)]
-        try:
-            while running:
-                (ended,), running = ray.wait(running)
-                running += [task.remote(each) for each in itertools.islice(rest, 1)]
-                yield ray.get(ended)
-        finally:
-            for each in running:
-                ray.cancel(each, force=True)
+    with RayTasks(address) as tasks:
+        for _, future in each(tasks, work, wanted, tries=TRIES):
+            yield tasks.result(future)
 
 
 def _bundles(wanted: Iterable[Case]) -> Iterator[list[Case]]:

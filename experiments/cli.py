@@ -1,8 +1,8 @@
 """The command line: run a suite, reproduce an evaluation, compare results, write a report.
 
-Exit codes: 0 where all is well, 1 where a run failed, was found unsafe or has become worse, 2 where
-what was asked for makes no sense, 130 after Ctrl-C, 143 after SIGTERM. What a command needs is
-imported by it, for the others' sake.
+Exit codes: 0 where all is well, 1 where a run failed, was found unsafe or has become worse, and
+where a cluster does not answer, 2 where what was asked for makes no sense, 130 after Ctrl-C, 143
+after SIGTERM. What a command needs is imported by it, for the others' sake.
 """
 # ruff: noqa: PLC0415 # See above: pandas, Plotly and Ray take seconds to import.
 
@@ -14,15 +14,17 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from experiments import about
+from experiments import about, ends
 from experiments.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_TERMINATED,
     EXIT_USAGE,
     InputError,
+    Lost,
     RunFailed,
     Terminated,
+    Unreachable,
 )
 
 
@@ -37,9 +39,14 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with ends.sigterm_heard():
+                return super().invoke(ctx)
+        except Lost as loss:
+            _end(f"broken off: {loss}", EXIT_FAILED)
         except RunFailed as failure:
             _end(f"nothing can be run: {failure}", EXIT_FAILED)
+        except Unreachable as loss:
+            _end(loss, EXIT_FAILED)
         except Terminated as end:
             _end("; ".join(["terminated", *end.args]), EXIT_TERMINATED)
         except KeyboardInterrupt as end:
@@ -85,8 +92,24 @@ def _options(
     pass
 
 
+_Parallel = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Most runs in virtual time at once; as many as this machine has cores, or the "
+        "cluster, unless given.",
+    ),
+]
+
+_Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Run only what is missing: as it is done anyway."),
+]
+
+
 @app.command()
-def run(
+def run(  # noqa: PLR0917 # Options of a command are named by their users.
     suite: Annotated[str, typer.Argument(help="Name of a shipped suite, or path of a TOML file.")],
     out: Annotated[
         Path | None,
@@ -103,13 +126,20 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to run on; one is started here unless given.")
     ] = None,
+    parallel: _Parallel = None,
     report: Annotated[bool, typer.Option(help="Write the report afterwards.")] = True,
+    _resume: _Resume = False,
 ) -> None:
     """Run a suite, or what is missing of it, and report."""
     from experiments import commands
 
     code = commands.run(
-        suite, out=out, overrides=overrides or [], address=address, with_report=report
+        suite,
+        out=out,
+        overrides=overrides or [],
+        address=address,
+        parallel=parallel,
+        with_report=report,
     )
     raise typer.Exit(code)
 
@@ -144,16 +174,18 @@ def submit(  # noqa: PLR0917 # Options of a command are named by their users.
         bool, typer.Option("--follow", help="Show its progress, and fetch the results at its end.")
     ] = False,
     dependencies: Annotated[
-        Literal["pinned", "cluster"],
+        Literal["auto", "pinned", "cluster"],
         typer.Option(
-            help="Install the versions that are installed here, where the cluster has others, or "
-            "use what it has."
+            help="Install the versions that are installed here (pinned), use what the cluster has, "
+            "or the former only where its head has others (auto)."
         ),
-    ] = "pinned",
+    ] = "auto",
     kept_in: Annotated[
         str,
         typer.Option("--kept-in", metavar="DIR", help="Folder on the head for results of jobs."),
     ] = "~/paxoscope",
+    parallel: _Parallel = None,
+    _resume: _Resume = False,
 ) -> None:
     """Run a suite, or what is missing of it, as a job on a Ray cluster."""
     from experiments import submit as submission
@@ -166,6 +198,7 @@ def submit(  # noqa: PLR0917 # Options of a command are named by their users.
         follows=follow,
         dependencies=dependencies,
         kept_in=kept_in,
+        parallel=parallel,
     )
     raise typer.Exit(code)
 
@@ -395,7 +428,8 @@ _Rate = Annotated[
     ),
 ]
 _Cores = Annotated[
-    float, typer.Option(help="Cores of a host, where there are quotas; 0 = no limit.", min=0)
+    float,
+    typer.Option(help="Cores of a host, where there are quotas; 0 = no limit.", min=0, max=1024),
 ]
 
 

@@ -5,17 +5,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
 from experiments.backends import Backends
-from experiments.console import Display, points_table
+from experiments.console import Display, care_table, points_table
 from experiments.errors import EXIT_FAILED, InputError
 from experiments.estimate import duration, expected_s
+from experiments.exporter import Exporter
+from experiments.linter import lint
 from experiments.monitor import Monitor
 from experiments.results import ResultsWriter
 from experiments.runner import Observers, is_finished, is_sound, missing, run_all
 from experiments.spec import Suite, load_suite
 from experiments.sweep import Run, expand
+from experiments.workers import cores
 
 
 def run(
@@ -24,6 +28,7 @@ def run(
     out: Path | None,
     overrides: Sequence[str],
     address: str | None,
+    parallel: int | None,
     with_report: bool,
 ) -> int:
     """Run what is missing of a suite, show and report all of it; return the exit code.
@@ -36,11 +41,14 @@ def run(
     console = Console()
     with ResultsWriter(folder, suite) as results:
         try:
-            _run_missing(suite, results, address, console)
+            _run_missing(suite, results, console, address, parallel)
         except KeyboardInterrupt as end:
             raise type(end)(_how_to_resume(suite, results)) from end
         rows = results.rows()
     console.print(points_table(suite, rows))
+    said = lint(pd.DataFrame([rows[run.run_id] for run in expand(suite)]))
+    if len(said):
+        console.print(care_table("Read with care", said))
     if with_report:
         write_report(folder)
     return 0 if all(is_sound(rows[run.run_id]) for run in expand(suite)) else EXIT_FAILED
@@ -60,32 +68,40 @@ def write_report(folder: Path) -> None:
 
 
 def _run_missing(
-    suite: Suite, results: ResultsWriter, address: str | None, console: Console
+    suite: Suite,
+    results: ResultsWriter,
+    console: Console,
+    address: str | None,
+    parallel: int | None,
 ) -> None:
     runs = missing(suite, results)
     if not runs:
         console.print(f"{suite.name}: every run is there already")
         return
-    console.print(f"{suite.name}: {len(runs)} runs, about {duration(expected_s(runs))}")
-    carry_out(suite, runs, results, address, console)
+    # A cluster's CPUs are counted only when it is connected to.
+    at_once = parallel if address else min(parallel or cores(), cores())
+    console.print(f"{suite.name}: {len(runs)} runs, about {duration(expected_s(runs, at_once))}")
+    carry_out(suite, runs, results, console, address=address, parallel=parallel)
 
 
 def carry_out(
     suite: Suite,
     runs: Sequence[Run],
     results: ResultsWriter,
-    address: str | None,
     console: Console,
+    *,
+    address: str | None,
+    parallel: int | None = None,
 ) -> None:
     """Carry out runs of a suite on the backends that they name, and show how they get on."""
-    coming = [run.config for run in runs]
+    exporter = Exporter(suite)
     with (
         Monitor(results.folder, suite, runs) as monitor,
-        Backends(coming, address, monitor.tell) as backends,
+        Backends(runs, address, (monitor.tell, exporter.tell), parallel) as backends,
         Display(console, suite, runs) as display,
     ):
-        both = Observers(display, monitor)
-        run_all(suite, runs, backend=backends, results=results, observer=both)
+        observers = Observers(display, monitor, exporter)
+        run_all(suite, runs, backend=backends, results=results, observer=observers)
 
 
 def _how_to_resume(suite: Suite, results: ResultsWriter) -> str:

@@ -1,7 +1,7 @@
 """What `paxoscope compare` prints: two result folders side by side, in 80 columns, worst first."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from experiments.compare import (
     shown,
     what_keeps_apart,
 )
+from experiments.console import care_table
 from experiments.errors import EXIT_FAILED, InputError
+from experiments.linter import lint, lint_between
 
 _WIDTH = 80
 _MEASURES = {
@@ -58,6 +60,7 @@ def run(folder_a: Path, folder_b: Path, threshold_percent: float) -> int:
         _sides({"A": (folder_a, runs_a), "B": (folder_b, runs_b)}),
         _changes_table(changes(runs_a, runs_b)),
         *_points(points.to_dict("records")),
+        *_cautions({"A": runs_a, "B": runs_b}),
         _totals(points, threshold_percent),
     ):
         console.print(part)
@@ -137,6 +140,16 @@ def _interval(point: _Point, measure: str) -> str:
     if min(repeats) < REPEATS_MIN:
         return f"none, repeats {repeats[0]}, {repeats[1]}"
     return "none" if math.isnan(low) else f"{_percent(low)} to {_percent(high)}"
+
+
+def _cautions(sides: Mapping[str, pd.DataFrame]) -> Iterator[RenderableType]:
+    """Yield what the linter says of each side, and of both together."""
+    folders = [runs.assign(folder=name) for name, runs in sides.items()]
+    found = {name: lint(runs) for name, runs in sides.items()}
+    found["A and B"] = lint_between(pd.concat(folders, ignore_index=True))
+    for name, said in found.items():
+        if len(said):
+            yield Padding(care_table(f"Read with care in {name}", said), (1, 0, 0, 0))
 
 
 def _totals(points: pd.DataFrame, threshold_percent: float) -> RenderableType:

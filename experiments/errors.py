@@ -10,8 +10,16 @@ class InputError(ValueError):
     """What the user gave cannot be used; the message names it, and says what would be right."""
 
 
+class Unreachable(Exception):  # noqa: N818 # The world's state, not an error of the program.
+    """Nobody answers at an address, or not any more; the message says where, and why."""
+
+
 class RunFailed(Exception):  # noqa: N818 # Part of a sweep's life, not an error of the program.
     """A run could not be done; the message says why."""
+
+
+class Lost(RunFailed):
+    """What was under way is lost, with the process or the machine that did it."""
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,20 +1,18 @@
 """The result linter: says of which runs the numbers may mislead, by which rule, and what to do.
 
-A rule looks at the table of runs and, where it needs them, at the timeline or the counters; without
-these it finds nothing. Only sound runs are looked at for what misleads: the numbers of all others
-do not count anyway, and that is a rule, too.
+A rule looks at the table of runs alone. Only sound runs are looked at for what misleads: the
+numbers of all others do not count anyway, and that is a rule, too.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
 
 from actors.core.columns import HEADER_BYTES, ROW_BYTES
 from actors.core.registry import PROTOCOLS
-from experiments.results import CONFIGURATION_COLUMNS
 from experiments.spec import BIN_S, RunConfig
-from experiments.summarise import PERCENTILES, in_flight, in_window, is_sound
+from experiments.summarise import PERCENTILES, POINT, is_sound
 
 Severity = Literal["error", "warning", "note"]
 """error: the numbers do not count. warning: they may mislead. note: they say less than it seems."""
@@ -58,6 +56,9 @@ BOUND_SHARE = 0.9
 """The share of its computed limit from which on that limit, and not the clients, bounds a run."""
 
 
+PERCENTILE = "latency_ms_p99"
+"""The percentile that is looked at where no other is asked for."""
+
 TOO_SHORT = "too-short"
 """The one rule that looks at the percentile that was asked for."""
 
@@ -74,9 +75,14 @@ class Rule(NamedTuple):
     concerns: tuple[str, ...] = ()
     """How the columns of the table of runs begin whose numbers it is about; empty for all."""
 
+    @property
+    def is_about_all(self) -> bool:
+        """Whether all numbers of a run are to be read with care."""
+        return not self.concerns
+
     def is_about(self, column: str) -> bool:
         """Say whether the number in this column of the table of runs is to be read with care."""
-        return not self.concerns or column.startswith(self.concerns)
+        return self.is_about_all or column.startswith(self.concerns)
 
 
 RULES: Mapping[str, Rule] = {
@@ -151,8 +157,24 @@ RULES: Mapping[str, Rule] = {
         "not compare.",
         "Compare runs with the same requests_per_frame_max.",
     ),
+    "mixed-placement": Rule(
+        "warning",
+        "Hosts that share a node share its network card and its cores, so runs whose hosts lived "
+        "on fewer nodes do not compare with the others.",
+        "Bring lost nodes back and run them anew, or set placement to strict_spread.",
+    ),
 }
 """Every rule, by its name."""
+
+
+class Summed(NamedTuple):
+    """What a rule says of all runs together that it found."""
+
+    name: str
+    rule: Rule
+    runs: int
+    words: str
+    """How many runs, if several, and what was seen: of one of them where that differs."""
 
 
 class Evidence(NamedTuple):
@@ -162,38 +184,27 @@ class Evidence(NamedTuple):
     """The sound runs."""
     lost: pd.DataFrame
     """All others."""
-    timeline: pd.DataFrame
-    counters: pd.DataFrame
     percentile: str
 
 
 Found = Iterator[tuple[str, str]]
 """The run_id of a run, and what is wrong with it, in words."""
 
-_Run = Mapping[Any, Any]
+_SPOKEN = {
+    "latency_ms_p50": "the median",
+    "latency_ms_p95": "the 95th percentile",
+    "latency_ms_p99": "the 99th percentile",
+    "latency_ms_p999": "the 99.9th percentile",
+}
 
 
-def lint(
-    runs: pd.DataFrame,
-    *,
-    percentile: str = "latency_ms_p99",
-    timeline: pd.DataFrame | None = None,
-    counters: pd.DataFrame | None = None,
-) -> pd.DataFrame:
+def lint(runs: pd.DataFrame, *, percentile: str = PERCENTILE) -> pd.DataFrame:
     """Return what there is to say about runs: a row a run and rule, with `COLUMNS`.
 
-    `percentile` is the one that is looked at, a key of `experiments.summarise.PERCENTILES`. The
-    tables may be those of some of the runs only, as `experiments.results` returns them.
+    `percentile` is the one that is looked at, a key of `experiments.summarise.PERCENTILES`.
     """
     is_counted = is_sound(runs)
-    no_rows = pd.DataFrame(columns=["run_id"])
-    evidence = Evidence(
-        runs[is_counted],
-        runs[~is_counted],
-        no_rows if timeline is None else timeline,
-        no_rows if counters is None else counters,
-        percentile,
-    )
+    evidence = Evidence(runs[is_counted], runs[~is_counted], percentile)
     rows = [
         (run_id, name, RULES[name].severity, words)
         for name, rule in _FINDERS.items()
@@ -213,18 +224,33 @@ def lint_between(runs: pd.DataFrame) -> pd.DataFrame:
     return told.assign(rule=MIXED_FRAMES, severity=RULES[MIXED_FRAMES].severity, words=words)
 
 
+def by_rule(said: pd.DataFrame) -> list[Summed]:
+    """Sum up what `lint` returned, rule by rule: errors first, then warnings, then notes."""
+    summed = [
+        Summed(str(name), RULES[str(name)], len(rows), _summed(rows["words"]))
+        for name, rows in said.groupby("rule", sort=False)
+    ]
+    return sorted(summed, key=lambda each: get_args(Severity).index(each.rule.severity))
+
+
+def _summed(words: "pd.Series[str]") -> str:
+    if len(words) == 1:
+        return words.iloc[0]
+    instance = ", for instance" if words.nunique() > 1 else ""
+    return f"{len(words):,} runs{instance}: {words.iloc[0]}"
+
+
 # --- Runs that do not count ---------------------------------------------------------------------
 
 
 def _not_sound(evidence: Evidence) -> Found:
-    for run in _records(evidence.lost[~_is_invalid(evidence.lost)]):
-        failed = run["outcome"] != "ok"
-        yield run["run_id"], f"failed: {run['outcome']}" if failed else f"unsafe: {run['safety']}"
+    lost = evidence.lost[~_is_invalid(evidence.lost)]
+    for run_id, outcome, safety in _each(lost, "outcome", "safety"):
+        yield run_id, f"failed: {outcome}" if outcome != "ok" else f"unsafe: {safety}"
 
 
 def _invalid_emulation(evidence: Evidence) -> Found:
-    for run in _records(evidence.lost[_is_invalid(evidence.lost)]):
-        yield run["run_id"], run["outcome"]
+    yield from _each(evidence.lost[_is_invalid(evidence.lost)], "outcome")
 
 
 def _is_invalid(lost: pd.DataFrame) -> "pd.Series[bool]":
@@ -237,47 +263,46 @@ def _is_invalid(lost: pd.DataFrame) -> "pd.Series[bool]":
 
 def _lag(evidence: Evidence) -> Found:
     runs = evidence.runs
-    for run in _records(runs[runs["lag_ms"] > LAG_SHARE_MAX * runs["latency_ms_p50"]]):
-        if _config(run).is_limited:
-            yield (
-                run["run_id"],
-                f"{run['lag_ms']:.2f} ms late on average, at a median latency of "
-                f"{run['latency_ms_p50']:.2f} ms",
-            )
+    late = runs[runs["lag_ms"] > LAG_SHARE_MAX * runs["latency_ms_p50"]]
+    numbers = _each(late, "lag_ms", "latency_ms_p50")
+    for config, (run_id, lag_ms, median_ms) in zip(_configs(late), numbers, strict=True):
+        if config.is_limited:
+            late_by = f"{lag_ms:.2f} ms late on average"
+            yield run_id, f"{late_by}, at a median latency of {median_ms:.2f} ms"
 
 
 def _no_warmup(evidence: Evidence) -> Found:
     runs = evidence.runs
     least_s = WARMUP_LATENCIES * 1e-3 * runs["latency_ms_mean"]
-    for run in _records(runs[(runs["warmup_s"] == 0) | (runs["warmup_s"] < least_s)]):
-        yield (
-            run["run_id"],
-            f"{run['warmup_s']:g} s of warm-up, at a mean latency of "
-            f"{run['latency_ms_mean'] * 1e-3:.3g} s",
-        )
+    cold = runs[(runs["warmup_s"] == 0) | (runs["warmup_s"] < least_s)]
+    for run_id, warmup_s, mean_ms in _each(cold, "warmup_s", "latency_ms_mean"):
+        mean = f"{mean_ms * 1e-3:.3g} s"
+        yield run_id, f"{warmup_s:g} s of warm-up, at a mean latency of {mean}"
 
 
 def _too_short(evidence: Evidence) -> Found:
     percentile = evidence.percentile
     beyond = 1 - PERCENTILES[percentile] / 100
-    for run in _records(evidence.runs):
-        bins = round(run["duration_s"] / BIN_S)
-        rounds = run["duration_s"] * 1e3 / run[percentile] if run[percentile] else 0.0
-        requests = run["completed"] * beyond
+    columns = ("duration_s", "completed", percentile)
+    for run_id, duration_s, completed, percentile_ms in _each(evidence.runs, *columns):
+        bins = round(duration_s / BIN_S)
+        rounds = duration_s * 1e3 / percentile_ms if percentile_ms else 0.0
+        requests = completed * beyond
         said = [
             *([f"{bins} bins of {BIN_S} s"] if bins < BINS_MIN else []),
             *([f"{requests:.1f} requests beyond it"] if requests < BEYOND_MIN else []),
             *([f"{rounds:.1f} times as long as it"] if rounds < WINDOW_LATENCIES else []),
         ]
         if said:
-            yield run["run_id"], f"for {percentile}, the window has {', '.join(said)}"
+            yield run_id, f"for {_SPOKEN[percentile]}, the window has {', '.join(said)}"
 
 
 def _few_repeats(evidence: Evidence) -> Found:
-    repeats = evidence.runs.groupby(_POINT)["run_id"].transform("size")
+    repeats = evidence.runs.groupby([*POINT])["run_id"].transform("size")
     runs = evidence.runs.assign(repeats=repeats)
-    for run in _records(runs[(runs["repeats"] < REPEATS_MIN) & ~_is_certain(runs)]):
-        yield run["run_id"], f"{run['repeats']} sound of the {REPEATS_MIN} that an interval needs"
+    few = runs[(runs["repeats"] < REPEATS_MIN) & ~_is_certain(runs)]
+    for run_id, sound in _each(few, "repeats"):
+        yield run_id, f"{sound} sound of the {REPEATS_MIN} that an interval needs"
 
 
 def _is_certain(runs: pd.DataFrame) -> "pd.Series[bool]":
@@ -297,15 +322,24 @@ def _frames_differ(runs: pd.DataFrame) -> str:
     return told if len(values) > 1 else ""
 
 
+def _mixed_placement(evidence: Evidence) -> Found:
+    placed = evidence.runs[evidence.runs["nodes"] > 0]
+    alike = placed.groupby(["suite", "replicas", "placement", "hosts_on"])
+    most = alike["nodes"].transform("max")
+    fewer = placed.assign(most=most)[placed["nodes"] < most]
+    for run_id, nodes, most_nodes in _each(fewer, "nodes", "most"):
+        yield run_id, f"hosts lived on nodes = {nodes}, those of others on {most_nodes}"
+
+
 # --- The load -----------------------------------------------------------------------------------
 
 
 def _offered_rate_missed(evidence: Evidence) -> Found:
-    runs = evidence.runs
-    for run in _records(runs[~kept_up(runs)]):
-        share = run["throughput_rps"] / run["arrival_rate_rps"]
-        offered = f"{run['arrival_rate_rps']:,.0f} requests/s"
-        yield run["run_id"], f"{share:.1%} of the {offered} offered were answered"
+    behind = evidence.runs[~kept_up(evidence.runs)]
+    columns = ("throughput_rps", "arrival_rate_rps")
+    for run_id, throughput_rps, offered_rps in _each(behind, *columns):
+        share = throughput_rps / offered_rps
+        yield run_id, f"{share:.1%} of the {offered_rps:,.0f} requests/s offered were answered"
 
 
 def kept_up(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -318,37 +352,37 @@ def kept_up(table: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _growing_queue(evidence: Evidence) -> Found:
-    for run, rows in _with_rows(evidence.runs, evidence.timeline):
-        window = in_window(rows, run["warmup_s"], run["duration_s"])
-        since_s = window["time_s"] - run["warmup_s"]
-        first = in_flight(window[since_s <= run["duration_s"] / 3])
-        last = in_flight(window[since_s > run["duration_s"] * 2 / 3])
-        by_chance = CHANCE * (run["arrival_rate_rps"] * run["duration_s"]) ** 0.5
-        if run["arrival_rate_rps"] and last - first > max(by_chance, GROWTH_SHARE_MIN * first):
-            yield run["run_id"], f"requests in the system grew from {first:,.0f} to {last:,.0f}"
+    runs = evidence.runs
+    columns = ("in_flight_first_third", "in_flight_last_third")
+    first, last = (runs[column] for column in columns)
+    by_chance = CHANCE * (runs["arrival_rate_rps"] * runs["duration_s"]) ** 0.5
+    grows = (last - first > by_chance) & (last - first > GROWTH_SHARE_MIN * first)
+    for run_id, before, after in _each(runs[grows & (runs["arrival_rate_rps"] > 0)], *columns):
+        yield run_id, f"requests in the system grew from {before:,.0f} to {after:,.0f}"
 
 
 def _client_bound(evidence: Evidence) -> Found:
     closed = evidence.runs[evidence.runs["arrival_rate_rps"] == 0]
-    curve = [key for key in _POINT if key != "clients"]
+    curve = [key for key in POINT if key != "clients"]
     most = closed.groupby(curve)["clients"].transform("max")
     is_bound = closed["throughput_rps"] >= BOUND_SHARE * closed["limit_rps"]  # Never by nan.
-    for run in _records(closed[(closed["clients"] == most) & ~is_bound]):
-        room = requests_in_open_batches(run)
-        if run["clients"] <= room:
-            load = f"{run['clients']:,} requests are there at most"
-            yield run["run_id"], f"{load}, and the open batches have room for {room:,}"
+    peaks = closed[(closed["clients"] == most) & ~is_bound]
+    for config, (run_id,) in zip(_configs(peaks), _each(peaks), strict=True):
+        room = requests_in_open_batches(config)
+        if config.clients <= room:
+            load = f"{config.clients:,} requests are there at most"
+            yield run_id, f"{load}, and the open batches have room for {room:,}"
 
 
-def requests_in_open_batches(run: _Run) -> int:
+def requests_in_open_batches(config: RunConfig) -> int:
     """Return how many requests fit, about, into the batches that a run may have open at once."""
-    protocol = PROTOCOLS.get(run["protocol"])
+    protocol = PROTOCOLS.get(config.protocol)
     if protocol is not None and protocol.coordinator:  # Each host fills batches of its own.
-        bytes_max = run["dissemination_batch_bytes_max"]
-        batches = run["dissemination_window"] * run["replicas"]
+        bytes_max = config.dissemination_batch_bytes_max
+        batches = config.dissemination_window * config.replicas
     else:
-        bytes_max, batches = run["batch_bytes_max"], run["window"]
-    rows = (bytes_max - HEADER_BYTES) // (ROW_BYTES + run["request_bytes"])
+        bytes_max, batches = config.batch_bytes_max, config.window
+    rows = (bytes_max - HEADER_BYTES) // (ROW_BYTES + config.request_bytes)
     return int(batches * max(1, rows))
 
 
@@ -357,59 +391,35 @@ def requests_in_open_batches(run: _Run) -> int:
 
 def _lost_messages(evidence: Evidence) -> Found:
     runs = evidence.runs
-    undisturbed = runs[runs["faults"] == ""]
-    dropped = {
-        run["run_id"]: _dropped(in_window(rows, run["warmup_s"], run["duration_s"]))
-        for run, rows in _with_rows(undisturbed, evidence.counters)
-    }
-    lossy = [run_id for run_id, lost in dropped.items() if lost]
-    for run in _records(
-        undisturbed[(undisturbed["retried"] > 0) | undisturbed["run_id"].isin(lossy)]
-    ):
-        lost = dropped.get(run["run_id"], 0.0)
+    lossy = runs[(runs["faults"] == "") & ((runs["retried"] > 0) | (runs["dropped"] > 0))]
+    for run_id, retried, dropped in _each(lossy, "retried", "dropped"):
         said = [
-            *([f"{run['retried']:,.0f} requests were sent again"] if run["retried"] else []),
-            *([f"{lost:,.0f} messages or frames were dropped"] if lost else []),
+            *([f"{retried:,.0f} requests were sent again"] if retried else []),
+            *([f"{dropped:,.0f} messages or frames were dropped"] if dropped else []),
         ]
-        yield run["run_id"], " and ".join(said)
-
-
-def _dropped(window: pd.DataFrame) -> float:
-    return float(
-        window.reindex(columns=["frames_dropped", "modelled_messages_dropped"]).sum().sum()
-    )
+        yield run_id, " and ".join(said)
 
 
 def _saturated_fleet(evidence: Evidence) -> Found:
-    for run, rows in _with_rows(evidence.runs, evidence.counters):
-        fleets = rows[rows["role"] == "fleet"].sort_values("time_s")
-        since_s = fleets["time_s"] - fleets.groupby("actor")["time_s"].shift().fillna(0.0)
-        window = in_window(fleets.assign(since_s=since_s), run["warmup_s"], run["duration_s"])
-        sums = window.reindex(columns=["cpu_s", "since_s"]).groupby(window["actor"]).sum()
-        # The clock of a run may be stretched, that of the processor is not.
-        cores = sums["cpu_s"] / (sums["since_s"] * run["dilation"])
-        if (cores > FLEET_CORES_MAX).any():
-            yield run["run_id"], f"{cores.idxmax()} kept {cores.max():.2f} of a core busy"
+    column = "cpu_cores_busiest_fleet"
+    for run_id, cores in _each(evidence.runs[evidence.runs[column] > FLEET_CORES_MAX], column):
+        yield run_id, f"a fleet kept {cores:.2f} of a core busy"
 
 
-# --- Reading tables -----------------------------------------------------------------------------
-
-_POINT = ["suite", "protocol", "replicas", "clients", *CONFIGURATION_COLUMNS]
+# --- Reading the table --------------------------------------------------------------------------
 
 
-def _records(runs: pd.DataFrame) -> Iterator[_Run]:
-    yield from runs.to_dict("records")
+def _each(runs: pd.DataFrame, *columns: str) -> Iterator[Any]:
+    """Yield a tuple a run: its run_id, and what stands in these columns."""
+    # Column by column: whole rows, of a hundred columns, take longer than all rules together.
+    yield from zip(*(runs[column].tolist() for column in ("run_id", *columns)), strict=True)
 
 
-def _with_rows(runs: pd.DataFrame, table: pd.DataFrame) -> Iterator[tuple[_Run, pd.DataFrame]]:
-    """Yield each run that has rows in a table, with these."""
-    by_run = dict(list(table.groupby("run_id")))
-    for run in _records(runs[runs["run_id"].isin(list(by_run))]):
-        yield run, by_run[run["run_id"]]
-
-
-def _config(run: _Run) -> RunConfig:
-    return RunConfig(**{key: run[key] for key in RunConfig.__struct_fields__})
+def _configs(runs: pd.DataFrame) -> Iterator[RunConfig]:
+    """Yield the configuration of each run."""
+    settings = RunConfig.__struct_fields__
+    for values in zip(*(runs[key].tolist() for key in settings), strict=True):
+        yield RunConfig(**dict(zip(settings, values, strict=True)))
 
 
 _FINDERS: Mapping[str, Callable[[Evidence], Found]] = {
@@ -425,4 +435,5 @@ _FINDERS: Mapping[str, Callable[[Evidence], Found]] = {
     "lost-messages": _lost_messages,
     "client-bound": _client_bound,
     MIXED_FRAMES: _mixed_frames,
+    "mixed-placement": _mixed_placement,
 }

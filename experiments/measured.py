@@ -23,6 +23,7 @@ def measured(measurements: Measurements) -> Measured:
         service=_latency(measurements.services),
         counters=_counters(measurements),
         events=pd.DataFrame(list(measurements.events), columns=list(EVENTS_COLUMNS)),
+        nodes=measurements.nodes,
     )
 
 

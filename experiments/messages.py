@@ -33,7 +33,7 @@ from actors.sim.system import System
 from actors.sim.trace import Event
 from experiments.errors import EXIT_FAILED, InputError, RunFailed
 from experiments.runner import Measured
-from experiments.simulated import SimulatedBackend
+from experiments.simulated import measure_all
 from experiments.spec import RunConfig
 from experiments.summarise import in_window
 
@@ -239,8 +239,7 @@ def under_load() -> pd.DataFrame:
     and bytes that the busiest host sends and receives. Raises RunFailed.
     """
     configs = [_loaded(*of, clients) for clients in CLIENTS for of in LOADED]
-    with SimulatedBackend(configs) as backend:
-        return pd.DataFrame(_of_a_request(config, backend.run(config)) for config in configs)
+    return pd.DataFrame(map(_of_a_request, configs, measure_all(configs)))
 
 
 def _loaded(protocol: str, ack_delay_ms: float, clients: int) -> RunConfig:

@@ -4,11 +4,9 @@ A thread writes the file twice a second, also where nothing happens: that is the
 life. A file that cannot be written costs the watchers their view, never the sweep a result.
 """
 
-import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Self
@@ -16,11 +14,18 @@ from typing import Self
 import msgspec
 
 from actors.core.histogram import Counts, percentile_s
-from actors.core.ids import Address
-from actors.news import Lately, News
-from experiments import progress
+from actors.news import News
 from experiments.estimate import Countdown
-from experiments.progress import CurrentRun, Happening, HostUsage, Moment, Progress
+from experiments.heard import Heard, HostNow
+from experiments.progress import (
+    EVENTS_MAX,
+    CurrentRun,
+    Happening,
+    HostUsage,
+    Moment,
+    Progress,
+    ProgressFile,
+)
 from experiments.results import Row
 from experiments.runner import is_sound
 from experiments.spec import Suite
@@ -32,17 +37,15 @@ PERIOD_S = 0.4
 MOMENTS_MAX = 300
 """Moments of a run that are kept, the latest ones: two minutes, or more."""
 
-FRESH_S = 1.0
-"""Time for which what was heard of an actor stands for it: not all answer each time."""
-
-_log = logging.getLogger(__name__)
+HOST_MOMENTS_MAX = 20_000
+"""Moments of all hosts that are kept: with many hosts the file would grow beyond what is read."""
 
 
 class Monitor:
     """Keeps the progress of `runs` of a suite in the folder of their results, while entered."""
 
     def __init__(self, folder: Path, suite: Suite, runs: Sequence[Run]) -> None:
-        self._folder = folder
+        self._file = ProgressFile(folder, "this sweep")
         self._suite = suite
         self._countdown = Countdown(runs)
         self._lock = Lock()
@@ -51,11 +54,11 @@ class Monitor:
             runs=len(runs),
             ended=0,
             failed=0,
-            began_at_s=time.time(),
             told_at_s=time.time(),
             remaining_s=self._countdown.remaining_s(),
         )
-        self._heard: dict[Address, Lately] = {}
+        self._under_way: dict[str, Run] = {}  # By run_id, in the order in which they began.
+        self._heard: Heard  # Of that run which is told of.
         self._moments: deque[Moment] = deque(maxlen=MOMENTS_MAX)
         self._over = Event()
         self._writer = Thread(target=self._keep_writing, name="monitor", daemon=True)
@@ -72,24 +75,38 @@ class Monitor:
 
     def started(self, run: Run) -> None:
         """Hear that `run` begins."""
-        self._moments.clear()
-        self._heard.clear()
-        self._change(run=_current(self._suite, run))
+        self._countdown.started(run)
+        self._under_way[run.run_id] = run
+        self._change(**self._current())
 
     def finished(self, run: Run, row: Row) -> None:
         """Hear that `run` ended."""
         self._countdown.finished(run, row["wall_s"])
+        del self._under_way[run.run_id]
         failed = self._told.failed + (not is_sound(row))
-        self._change(ended=self._told.ended + 1, failed=failed, run=None)
+        self._change(ended=self._told.ended + 1, failed=failed, **self._current())
+
+    def _current(self) -> dict[str, object]:
+        """Return what is told of the runs under way."""
+        if not self._under_way:
+            return {"run": None, "beside": 0}
+        first, shown = next(iter(self._under_way.values())), self._told.run
+        if shown is None or shown.run_id != first.run_id:
+            kept = min(MOMENTS_MAX, HOST_MOMENTS_MAX // first.config.replicas)
+            self._moments = deque(maxlen=kept)
+            self._heard = Heard(models_cpu=first.config.models_cpu)
+            shown = _current(self._suite, first)
+        return {"run": shown, "beside": len(self._under_way) - 1}
 
     def tell(self, news: News) -> None:
-        """Hear what the actors of the current run have measured."""
-        self._heard = _fresh(self._heard | news.actors)
-        if any(address.role == "fleet" for address in news.actors):
+        """Hear what the actors of the current run have measured: there is no other beside it."""
+        self._heard.hear(news.actors)
+        # Who was heard of late may be forgotten already.
+        if self._heard.fleets() and any(address.role == "fleet" for address in news.actors):
             self._moments.append(_moment(self._heard, news.latencies))
         run = self._told.run
         assert run is not None, "there is no run to tell of"
-        events = tuple(Happening(*row) for row in news.events)
+        events = tuple(Happening(*row) for row in news.events[-EVENTS_MAX:])
         self._change(run=msgspec.structs.replace(run, moments=tuple(self._moments), events=events))
 
     # --- What it keeps ---
@@ -99,22 +116,10 @@ class Monitor:
             self._told = msgspec.structs.replace(self._told, **facts)
 
     def _keep_writing(self) -> None:
-        try:
-            while not self._over.wait(PERIOD_S):
-                remaining_s = self._countdown.remaining_s()
-                self._change(told_at_s=time.time(), remaining_s=remaining_s)
-                progress.write(self._folder, self._told)
-        except OSError as error:
-            _log.warning("this sweep cannot be watched: %s", error)
-        finally:
-            _remove(self._folder)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        progress.remove(folder)
-    except OSError as error:
-        _log.warning("%s stays behind: %s", progress.PROGRESS_FILE, error)
+        while not self._over.wait(PERIOD_S):
+            self._change(told_at_s=time.time(), remaining_s=self._countdown.remaining_s())
+            self._file.write(self._told)
+        self._file.remove()
 
 
 def _current(suite: Suite, run: Run) -> CurrentRun:
@@ -134,23 +139,14 @@ def _current(suite: Suite, run: Run) -> CurrentRun:
 # --- From news to a moment ----------------------------------------------------------------------
 
 
-def _fresh(heard: dict[Address, Lately]) -> dict[Address, Lately]:
-    """Return what was heard a moment ago: who was not heard of since may be gone."""
-    latest_s = max((lately.until_s for lately in heard.values()), default=0.0)
-    return {
-        address: lately for address, lately in heard.items() if latest_s - lately.until_s <= FRESH_S
-    }
-
-
-def _moment(heard: Mapping[Address, Lately], latencies: Counts) -> Moment:
+def _moment(heard: Heard, latencies: Counts) -> Moment:
     """Return the moment that all who were heard of tell of, at least one fleet."""
-    fleets = [lately for address, lately in heard.items() if address.role == "fleet"]
     return Moment(
-        time_s=max(fleet.until_s for fleet in fleets),
-        throughput_rps=sum(fleet.rate("completed") for fleet in fleets),
+        time_s=max(fleet.until_s for fleet in heard.fleets()),
+        throughput_rps=heard.throughput_rps(),
         latency_ms_p50=_percentile_ms(latencies, 50),
         latency_ms_p99=_percentile_ms(latencies, 99),
-        hosts=tuple(_hosts(heard)),
+        hosts=tuple(map(_usage, heard.hosts())),
     )
 
 
@@ -158,19 +154,10 @@ def _percentile_ms(latencies: Counts, q: float) -> float | None:
     return 1000 * percentile_s(latencies, q) if latencies.any() else None
 
 
-def _hosts(heard: Mapping[Address, Lately]) -> Iterator[HostUsage]:
-    hosts = sorted((each for each in heard if each.role != "fleet"), key=_number)
-    for host, addresses in groupby(hosts, _number):
-        nodes = [heard[address] for address in addresses]
-        # Where CPU is modelled, the machine's own says nothing about the hosts.
-        modelled_cores = sum(node.rate("modelled_cpu_s") for node in nodes)
-        yield HostUsage(
-            host=host,
-            cpu_cores=modelled_cores or sum(node.rate("cpu_s") for node in nodes),
-            network_mbit_s_out=8e-6 * sum(node.rate("network_bytes_out") for node in nodes),
-            network_mbit_s_in=8e-6 * sum(node.rate("network_bytes_in") for node in nodes),
-        )
-
-
-def _number(address: Address) -> int:
-    return address.number
+def _usage(host: HostNow) -> HostUsage:
+    return HostUsage(
+        host=host.host,
+        cpu_cores=host.cpu_cores,
+        network_mbit_s_out=8e-6 * host.network_bytes_s_out,
+        network_mbit_s_in=8e-6 * host.network_bytes_s_in,
+    )

@@ -29,7 +29,6 @@ _FIRST = ("suite.toml", "runs.parquet")
 
 def main(folder: Path) -> None:
     """Print what is in `folder`, which may be nothing, and may be written meanwhile."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     with tempfile.TemporaryFile() as archive:
         pack(folder, archive)
         for line in lines(archive):
@@ -68,4 +67,5 @@ def lines(archive: IO[bytes]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # It is waited for.
     main(Path(sys.argv[1]).expanduser())

@@ -4,7 +4,9 @@ Whoever sweeps writes it anew about twice a second (`experiments.monitor`), whoe
 reads it: in another process, or on another machine that sees the same files.
 """
 
+import logging
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Annotated
@@ -19,9 +21,12 @@ SILENT_S = 5.0
 
 _BYTES_MAX = 4_000_000
 
+_log = logging.getLogger(__name__)
+
 # What is read may come from anybody, and all of it is drawn: no file may make that too long, or
 # hold a number that cannot be written.
 _MANY = 1000
+EVENTS_MAX = 1000
 Number = Annotated[float, Meta(ge=-1e15, le=1e15)]
 Count = Annotated[int, Meta(ge=0, le=10**9)]
 Replicas = Annotated[int, Meta(ge=1, le=_MANY)]
@@ -37,7 +42,7 @@ class HostUsage(Struct, frozen=True):
 
 
 class Moment(Struct, frozen=True, kw_only=True):
-    """What was measured between two rounds of questions; latencies are None without a reply."""
+    """What actors reported from one news to the next; latencies are None without a reply."""
 
     time_s: Number
     """The end, since the clients began."""
@@ -57,7 +62,7 @@ class Happening(Struct, frozen=True):
 
 
 class CurrentRun(Struct, frozen=True, kw_only=True):
-    """The run that is under way."""
+    """A run that is under way."""
 
     run_id: str
     name: str
@@ -71,46 +76,96 @@ class CurrentRun(Struct, frozen=True, kw_only=True):
     load_s: Number
     moments: Annotated[tuple[Moment, ...], Meta(max_length=_MANY)] = ()
     """The latest of them, in order."""
-    events: Annotated[tuple[Happening, ...], Meta(max_length=_MANY)] = ()
+    events: Annotated[tuple[Happening, ...], Meta(max_length=EVENTS_MAX)] = ()
+    """The latest of them, in order."""
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """What is known of a sweep. Times `_at_s` are seconds since the epoch."""
+    """What is known of a sweep."""
 
     suite: str
     runs: Count
     ended: Count
     failed: Count
     """How many of those that ended are not sound."""
-    began_at_s: Number
     told_at_s: Number
+    """Since the epoch, by the clock of whoever sweeps."""
     remaining_s: Number
     run: CurrentRun | None = None
+    """Of the runs that are under way, the one that began first."""
+    beside: Count = 0
+    """How many others are under way."""
 
 
-def write(folder: Path, progress: Progress) -> None:
-    """Write the file anew; whoever reads meanwhile gets the old or the new. Raises OSError."""
-    fresh = folder / f"{PROGRESS_FILE}.new"
-    fresh.write_bytes(msgspec.json.encode(progress))
-    fresh.replace(folder / PROGRESS_FILE)
+class ProgressFile:
+    """The file of a folder, as one of those who may write it does, and as far as that goes.
+
+    Who cannot watch costs nobody anything else: what cannot be written is logged, once. `whose` is
+    what is to be watched, in words.
+    """
+
+    def __init__(self, folder: Path, whose: str) -> None:
+        self._folder = folder
+        self._whose = whose
+        self._content = b""
+        self._has_failed = False
+
+    def write(self, progress: Progress) -> None:
+        """Write the file anew."""
+        try:
+            self._content = write(self._folder, progress)
+        except OSError as error:
+            if not self._has_failed:
+                _log.warning("%s cannot be watched: %s", self._whose, error)
+            self._has_failed = True
+
+    def remove(self) -> None:
+        """Remove the file, unless somebody else has written it since."""
+        try:
+            if self._content and _content(self._folder) == self._content:
+                (self._folder / PROGRESS_FILE).unlink(missing_ok=True)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            _log.warning("%s stays behind: %s", PROGRESS_FILE, error)
+
+
+def write(folder: Path, progress: Progress) -> bytes:
+    """Write the file of a folder anew, and make that where needed; return what the file holds.
+
+    Whoever reads meanwhile gets the old or the new. Raises OSError.
+    """
+    content = msgspec.json.encode(progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = folder / f"{PROGRESS_FILE}.{secrets.token_hex(4)}"  # Others may write at the same time.
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(folder / PROGRESS_FILE)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return content
+
+
+def is_of_progress(name: str) -> bool:
+    """Say whether a file of that name tells of progress, or was about to."""
+    return name == PROGRESS_FILE or name.startswith(f"{PROGRESS_FILE}.")
 
 
 def read(folder: Path) -> Progress | None:
     """Return what the file of a folder says; None where there is none, or it makes no sense."""
     try:
-        with open(folder / PROGRESS_FILE, "rb", opener=_opened) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return None
-            return msgspec.json.decode(file.read(_BYTES_MAX), type=Progress)
+        return msgspec.json.decode(_content(folder), type=Progress)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def _content(folder: Path) -> bytes:
+    """Return what the file of a folder holds, nothing where it is no file; raises OSError."""
+    with open(folder / PROGRESS_FILE, "rb", opener=_opened) as file:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return file.read(_BYTES_MAX) if is_file else b""
 
 
 def _opened(path: str, flags: int) -> int:
     """Open a file, but no link to elsewhere, and without waiting for whoever writes to a pipe."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-
-def remove(folder: Path) -> None:
-    """Remove the file: the sweep has ended. Raises OSError."""
-    (folder / PROGRESS_FILE).unlink(missing_ok=True)

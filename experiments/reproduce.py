@@ -152,7 +152,7 @@ def _run(plan: Planned, address: str | None, console: Console) -> None:
     console.print(f"[bold]{plan.suite.name}[/]: {plan.suite.description}")
     with ResultsWriter(plan.folder, plan.suite) as kept:
         try:
-            carry_out(plan.suite, plan.missing, kept, address, console)
+            carry_out(plan.suite, plan.missing, kept, console, address=address)
         except KeyboardInterrupt as end:
             raise type(end)(f"what has finished is kept; go on with: {_command()}") from end
 

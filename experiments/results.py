@@ -30,8 +30,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.errors import InputError
+from experiments.progress import is_of_progress
 from experiments.spec import RunConfig, Suite
 from experiments.summarise import LIMIT, MEASURES
+
+RUNS_FILE = "runs.parquet"
 
 TIMELINE_COLUMNS = {
     "fleet": int,
@@ -80,7 +83,8 @@ CONFIGURATION_COLUMNS = tuple(
 
 _LATER_COLUMNS = (
     *("run_id", *LIMIT, *MEASURES, "completed", "retried", "unavailability_s", "recovery_s"),
-    *("started_at", "wall_s", "cpu_model", "cores", "memory_bytes", "os", "commit"),
+    *("in_flight_first_third", "in_flight_last_third", "dropped", "cpu_cores_busiest_fleet"),
+    *("nodes", "started_at", "wall_s", "cpu_model", "cores", "memory_bytes", "os", "commit"),
 )
 _TEXTS = {
     *(key for key, value in msgspec.structs.asdict(RunConfig()).items() if isinstance(value, str)),
@@ -122,7 +126,7 @@ class ResultsError(InputError):
 def runs(folder: Path) -> pd.DataFrame:
     """Return the table of runs, one row each, at least one; raises ResultsError."""
     if not os.path.isfile(runs_path(folder)):
-        raise ResultsError(f"{folder}: no results here (no {runs_path(folder).name})")
+        raise ResultsError(f"{folder}: no results here (no {RUNS_FILE})")
     table: pd.DataFrame = _read(folder, runs_path(folder)).to_pandas()
     wrong = next(_wrong_columns(table), None)
     if wrong:
@@ -165,7 +169,7 @@ def _is_whole(column: "pd.Series[Any]") -> bool:
 
 def runs_path(folder: Path) -> Path:
     """Return where the table of runs is."""
-    return folder / "runs.parquet"
+    return folder / RUNS_FILE
 
 
 def timeline(folder: Path, run_ids: Iterable[str] | None = None) -> pd.DataFrame:
@@ -247,7 +251,7 @@ class ResultsWriter:
         self.folder = folder
         self._suite = suite
         self._lock = -1
-        self._rows: dict[str, Row] = {}
+        self._runs = pa.table({"run_id": pa.array([], pa.string())})
 
     def __enter__(self) -> Self:
         try:
@@ -267,7 +271,7 @@ class ResultsWriter:
 
     def rows(self) -> dict[str, Row]:
         """Return the row of each run that has one, by run_id."""
-        return dict(self._rows)
+        return {row["run_id"]: row for row in _rows(self._runs.to_pandas())}
 
     def record(self, row: Row, tables: Mapping[str, pd.DataFrame]) -> None:
         """Write a run's tables (those of `TABLES`, without run_id), then its row.
@@ -276,40 +280,67 @@ class ResultsWriter:
         """
         run_id = row["run_id"]
         try:
+            files = {}
             for name, columns in TABLES.items():
                 table = tables[name]
                 assert list(table.columns[: len(columns)]) == list(columns), table.columns
                 table = table.astype(columns).copy()  # In one piece: pandas warns of many.
                 table.insert(0, "run_id", run_id)
-                _replace(_table_path(self.folder, name, run_id), table)
-            rows = self._rows | {run_id: row}
-            _replace(runs_path(self.folder), pd.DataFrame(list(rows.values())))
+                files[_table_path(self.folder, name, run_id)] = _parquet(_arrow(table))
+            _replace_files(files)
+            self._write_runs(self._with_rows(pd.DataFrame([row])))
         except OSError as error:
             raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
-        self._rows = rows
 
     def adopt(self, folder: Path) -> int:
         """Take over the runs that another folder of this suite holds with all their tables.
 
-        They are moved, and take the place of earlier ones. Returns how many there are; raises
-        ResultsError.
+        They are moved, and take the place of earlier ones; but what is finished here is left as it
+        is. Returns how many were taken; raises ResultsError.
         """
         if not runs_path(folder).is_file():
             return 0
         there = [{path.stem for path in (folder / name).glob("*.parquet")} for name in TABLES]
         whole = set.intersection(*there)
-        rows = {key: row for key, row in self._read_rows(folder).items() if key in whole}
+        fetched = self._read_runs(folder)
+        finished = {run_id for run_id, row in self.rows().items() if row["outcome"] == "ok"}
+        fetched = fetched[fetched["run_id"].isin(whole - finished)]
+        if fetched.empty:
+            return 0
+        table = self._with_rows(fetched)
         try:
-            for name, run_id in itertools.product(TABLES, rows):
-                fetched = _table_path(folder, name, run_id)
-                shutil.move(fetched, _table_path(self.folder, name, run_id))
+            for name, run_id in itertools.product(TABLES, fetched["run_id"]):
+                path = _table_path(self.folder, name, run_id)
+                # It may come from another file system, and moving it may stop halfway.
+                fresh = _fresh(path)
+                shutil.move(_table_path(folder, name, run_id), fresh)
+                fresh.replace(path)
             os.sync()  # Once for all: no row may outlast a power cut that its tables do not.
-            adopted = self._rows | rows
-            _replace(runs_path(self.folder), pd.DataFrame(list(adopted.values())))
+            self._write_runs(table)
         except OSError as error:
             raise ResultsError(f"{self.folder}: cannot be written: {error.strerror}") from error
-        self._rows = adopted
-        return len(rows)
+        return len(fetched)
+
+    def _with_rows(self, rows: pd.DataFrame) -> pa.Table:
+        """Return the table of runs with rows in the place of earlier ones of these runs.
+
+        Of those only the run_id is looked at: a long sweep writes them thousands of times. Raises
+        ResultsError where the rows are of another kind.
+        """
+        try:
+            fresh, before = _arrow(rows), self._runs
+            parts = [fresh.slice(0, 0), before, fresh]  # Columns as in the first.
+            both = pa.concat_tables(parts, promote_options="permissive")
+        except pa.ArrowException as error:
+            reason = f"rows do not match those that are there: {_line(error)}"
+            raise ResultsError(f"{runs_path(self.folder)}: {reason}") from error
+        # The last row of each run, where its first one stood.
+        places = {run_id: index for index, run_id in enumerate(both["run_id"].to_pylist())}
+        return both.take(list(places.values())).combine_chunks()
+
+    def _write_runs(self, table: pa.Table) -> None:
+        replace_file(runs_path(self.folder), _parquet(table))
+        self._runs = table
 
     def _open(self) -> None:
         try:
@@ -317,25 +348,24 @@ class ResultsWriter:
         except BlockingIOError as error:
             raise ResultsError(f"{self.folder}: another sweep is writing here") from error
         suite_path = self.folder / "suite.toml"
-        if any(self.folder.iterdir()) and not suite_path.is_file():
+        others = [path for path in self.folder.iterdir() if not is_of_progress(path.name)]
+        if others and not suite_path.is_file():
             reason = "holds other files and no results; choose a new folder"
             raise ResultsError(f"{self.folder}: {reason}")
         if runs_path(self.folder).is_file():
-            self._rows = self._read_rows(self.folder)
+            self._runs = _arrow(self._read_runs(self.folder))
         replace_file(suite_path, self._suite.to_toml().encode())
         for name in TABLES:
             (self.folder / name).mkdir(exist_ok=True)
 
-    def _read_rows(self, folder: Path) -> dict[str, Row]:
-        rows = [
-            {str(key): value for key, value in row.items()}
-            for row in runs(folder).to_dict("records")
-        ]
-        suites = {row["suite"] for row in rows} - {self._suite.name}
+    def _read_runs(self, folder: Path) -> pd.DataFrame:
+        """Read the table of runs of a folder of this suite; raises ResultsError for another's."""
+        table = runs(folder)
+        suites = set(table["suite"]) - {self._suite.name}
         if suites:
             reason = f"holds results of the suite {suites.pop()}, not of {self._suite.name}"
             raise ResultsError(f"{folder}: {reason}; choose another folder")
-        return {row["run_id"]: row for row in rows}
+        return table
 
     def _close(self) -> None:
         if self._lock >= 0:
@@ -343,25 +373,55 @@ class ResultsWriter:
             self._lock = -1
 
 
-def _replace(path: Path, table: pd.DataFrame) -> None:
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    return pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
+
+
+def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), sink)
-    replace_file(path, sink.getvalue().to_pybytes())
+    pq.write_table(table, sink)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that, whatever stops us, its name stands for all of the old or the new."""
-    fresh = path.with_name(f"{path.name}.new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _replace_files({path: content})
+
+
+def _replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files so that the name of each stands for all of the old or the new.
+
+    The names change one after the other, and reach the disk together: the first folder that is
+    synced mostly takes the others along.
+    """
+    for path, content in contents.items():
+        with _fresh(path).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    for path in contents:
+        _fresh(path).replace(path)
+    for folder in dict.fromkeys(path.parent for path in contents):
+        _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # The new name, too, must outlast a power cut.
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
+
+
+def _fresh(path: Path) -> Path:
+    """Return where to write what is to take the name of a file."""
+    return path.with_name(f"{path.name}.new")
 
 
 def is_below(path: Path, folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Runs a suite through a backend, run after run, and keeps each result as soon as it is there.
+"""Runs a suite through a backend, and keeps each result as soon as it is there.
 
 What a folder holds already is not run again, unless it failed. A run that fails is a row with its
 reason, and the sweep goes on.
@@ -7,15 +7,16 @@ reason, and the sweep goes on.
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple, Protocol, Self
 
 import msgspec
 import pandas as pd
 
 from experiments import environment, summarise
-from experiments.errors import RunFailed
+from experiments.errors import InputError, RunFailed
 from experiments.limits import limit
 from experiments.results import (
     CONFIGURATION_COLUMNS,
@@ -44,12 +45,19 @@ class Measured(NamedTuple):
     service: pd.DataFrame
     counters: pd.DataFrame
     events: pd.DataFrame
+    nodes: int = 0
+    """How many nodes of Ray the hosts lived on; none in virtual time."""
 
     @classmethod
     def failed(cls, reason: str) -> "Measured":
         """Make the result of a run that measured nothing; the outcome is `reason` in one line."""
         empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
-        return cls(" ".join(reason.split()), "", **empty)
+        return cls(" ".join(reason.split()), "", nodes=0, **empty)
+
+    @classmethod
+    def broken(cls, error: Exception) -> "Measured":
+        """Make the result of a run in which we were at fault."""
+        return cls.failed(f"internal error: {type(error).__name__}: {error}")
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -57,8 +65,43 @@ class Measured(NamedTuple):
         return {name: getattr(self, name) for name in TABLES}
 
 
+class Ended(NamedTuple):
+    """A run that has ended, and when it began: UTC, in ISO 8601; it took `wall_s` seconds."""
+
+    run: Run
+    measured: Measured
+    started_at: str
+    wall_s: float
+
+
+class UnderWay:
+    """A run that begins now."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._began_s = time.monotonic()
+
+    def end(self, result: Callable[[], Measured]) -> Ended:
+        """Return what came of the run: its result or, where there is none, the reason for that."""
+        try:
+            return self._ended(result())
+        except Exception as error:  # A fault of ours in one run must not cost a night's other runs.
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> Ended:
+        """Return that the run failed, and why; called where `error` was caught."""
+        if isinstance(error, RunFailed):
+            return self._ended(Measured.failed(str(error)))
+        _log.exception("run %s broke off", self.run.run_id)
+        return self._ended(Measured.broken(error))
+
+    def _ended(self, measured: Measured) -> Ended:
+        return Ended(self.run, measured, self._started_at, time.monotonic() - self._began_s)
+
+
 class Backend(Protocol):
-    """What carries out runs, one at a time, between entering and leaving it."""
+    """What carries out runs, between entering and leaving it."""
 
     def __enter__(self) -> Self:
         """Get ready; raises RunFailed where no run could be done."""
@@ -66,8 +109,21 @@ class Backend(Protocol):
     def __exit__(self, *_: object) -> None:
         """Stop everything that was started."""
 
-    def run(self, config: RunConfig) -> Measured:
-        """Carry out one run; raises RunFailed where it cannot be done."""
+    def carry_out(self, runs: Sequence[Run], begin: Callable[[Run], UnderWay]) -> Iterator[Ended]:
+        """Yield each run as it ends, in any order; `begin` is called when it begins."""
+
+
+def one_by_one(
+    measure: Callable[[RunConfig, str], Measured],
+    runs: Iterable[Run],
+    begin: Callable[[Run], UnderWay],
+) -> Iterator[Ended]:
+    """Carry out runs one after the other: `measure` takes a configuration and a run_id.
+
+    It raises RunFailed where it cannot.
+    """
+    for run in runs:
+        yield begin(run).end(partial(measure, run.config, run.run_id))
 
 
 class Recorder(Protocol):
@@ -122,7 +178,7 @@ def missing(suite: Suite, results: ResultsWriter) -> list[Run]:
 
 def run_all(
     suite: Suite,
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     *,
     backend: Backend,
     results: Recorder,
@@ -130,32 +186,33 @@ def run_all(
 ) -> None:
     """Carry out `runs` of `suite`, recording each as it ends.
 
-    A KeyboardInterrupt passes through; what had ended by then is recorded. Raises ResultsError
-    where a result cannot be written.
+    A KeyboardInterrupt passes through; what was recorded by then is kept, and a run that has ended
+    but was not recorded is not. Raises ResultsError where a result cannot be written.
     """
     provenance = environment.describe()
-    for run in runs:
+
+    def begin(run: Run) -> UnderWay:
         observer.started(run)
-        started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        began_s = time.monotonic()
-        measured = _measure(run, backend)
-        timing = {"started_at": started_at, "wall_s": time.monotonic() - began_s}
-        row = _row(suite, run, measured) | timing | provenance
-        results.record(row, measured.tables)
-        observer.finished(run, row)
+        return UnderWay(run)
+
+    def keep(ended: Ended) -> Row:
+        row = _row(suite, ended) | provenance
+        results.record(row, ended.measured.tables)
+        return row
+
+    for ended in backend.carry_out(runs, begin):
+        try:
+            row = keep(ended)
+        except InputError:  # Whoever runs this has to see to it first.
+            raise
+        except Exception as error:  # As in `UnderWay.end`.
+            _log.exception("run %s cannot be kept", ended.run.run_id)
+            row = keep(ended._replace(measured=Measured.broken(error)))
+        observer.finished(ended.run, row)
 
 
-def _measure(run: Run, backend: Backend) -> Measured:
-    try:
-        return backend.run(run.config)
-    except RunFailed as failure:
-        return Measured.failed(str(failure))
-    except Exception as error:  # A fault of ours in one run must not cost a night's other runs.
-        _log.exception("run %s broke off", run.run_id)
-        return Measured.failed(f"internal error: {type(error).__name__}: {error}")
-
-
-def _row(suite: Suite, run: Run, measured: Measured) -> Row:
+def _row(suite: Suite, ended: Ended) -> Row:
+    run, measured = ended.run, ended.measured
     numbers = summarise.measure(run.config, **measured.tables)
     if measured.outcome != OK:
         numbers = dict.fromkeys(numbers, math.nan)
@@ -168,6 +225,9 @@ def _row(suite: Suite, run: Run, measured: Measured) -> Row:
         "outcome": measured.outcome,
         "safety": measured.safety,
         "run_id": run.run_id,
+        "nodes": measured.nodes,
+        "started_at": ended.started_at,
+        "wall_s": ended.wall_s,
     }
     first = (*FIRST_COLUMNS, *CONFIGURATION_COLUMNS)
     return {key: facts[key] for key in dict.fromkeys([*first, *facts])}

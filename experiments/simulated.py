@@ -1,71 +1,67 @@
-"""The simulated backend: runs in virtual time, of hosts with limits, on all cores of this machine.
+"""The simulated backend: runs in virtual time, of hosts with limits, as many at once as can be."""
 
-A run is a process's work and none of its neighbours' business, so the next ones are begun while one
-is waited for. `processes` says how many at once.
-"""
-
-import multiprocessing
-import os
-import signal
-from collections import deque
-from collections.abc import Iterable
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Self
 
 from actors.sim.cluster import SimulatedCluster, SimulationError
 from experiments.errors import RunFailed
 from experiments.measured import measured
-from experiments.runner import Measured
+from experiments.runner import Ended, Measured, UnderWay
 from experiments.spec import RunConfig
+from experiments.sweep import Run
+from experiments.workers import Processes, Workers, each
 
 
 class SimulatedBackend:
-    """Carries out runs in virtual time; `coming` are those that will be asked for, in order."""
+    """Carries out runs in virtual time: on the cores of this machine, unless given other workers.
 
-    def __init__(self, coming: Iterable[RunConfig] = (), processes: int | None = None) -> None:
-        self._coming = deque(coming)
-        self._processes = processes or len(os.sched_getaffinity(0))
-        self._begun: dict[RunConfig, Future[Measured]] = {}
+    As many are under way as there are workers, and at most `at_once`: no run changes another.
+    """
+
+    def __init__(self, workers: Workers | None = None, at_once: int | None = None) -> None:
+        self._workers = workers or Processes()
+        self._at_once = at_once
 
     def __enter__(self) -> Self:
-        self._pool = self._new_pool()
+        self._workers.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
+        self._workers.__exit__()
 
-    def run(self, config: RunConfig) -> Measured:
-        """Simulate a run; raises RunFailed."""
-        self._begin(config)
-        while self._coming and len(self._begun) <= self._processes:
-            self._begin(self._coming.popleft())
+    def carry_out(self, runs: Sequence[Run], begin: Callable[[Run], UnderWay]) -> Iterator[Ended]:
+        """Yield each run as it ends; `begin` is called when it begins."""
+        begun = map(begin, runs)
+        for under_way, future in each(self._workers, _simulate, begun, self._at_once):
+            yield self._ended(under_way, future)
+
+    def _ended(self, under_way: UnderWay, future: "Future[Ended]") -> Ended:
         try:
-            return self._begun.pop(config).result()
-        except SimulationError as error:
-            raise RunFailed(str(error)) from error
-        except BrokenProcessPool as error:
-            self._begun.clear()  # It takes all others with it.
-            self._pool = self._new_pool()
-            raise RunFailed("the process that simulated it has died") from error
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        # Forked from a process with threads, as Ray has, a child may hang.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, context, _leave_signals_to_the_parent)
-
-    def _begin(self, config: RunConfig) -> None:
-        if config in self._coming:
-            self._coming.remove(config)
-        if config not in self._begun:
-            self._begun[config] = self._pool.submit(_simulate, config)
+            return self._workers.result(future)
+        except Exception as error:  # Nothing came back.
+            return under_way.failed(error)
 
 
-def _simulate(config: RunConfig) -> Measured:
-    return measured(SimulatedCluster(config.load_config()).run(config.load_s))
+def measure_all(configs: Sequence[RunConfig]) -> list[Measured]:
+    """Return what runs of these configurations measure, in their order; raises RunFailed."""
+    with Processes() as workers:
+        found = {
+            config: workers.result(future) for config, future in each(workers, simulate, configs)
+        }
+    return [found[config] for config in configs]
 
 
-def _leave_signals_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _simulate(under_way: UnderWay) -> Ended:
+    """Carry out a run, timed from here on: before, it may have waited for a CPU of the cluster."""
+    run = under_way.run
+    return UnderWay(run).end(partial(simulate, run.config))
+
+
+def simulate(config: RunConfig) -> Measured:
+    """Carry out a run in virtual time, in this process; raises RunFailed."""
+    try:
+        return measured(SimulatedCluster(config.load_config()).run(config.load_s))
+    except SimulationError as error:
+        raise RunFailed(str(error)) from error

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from actors import faults, labels
+from actors import fault_checks, faults, labels
 from actors.core.config import LoadConfig
 from actors.core.registry import PROTOCOLS
 from actors.labels import LabelError, Selector
@@ -92,7 +92,8 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     All that for each of the `cases`, if there are any: settings that belong together, by a name.
     """
 
-    name: Annotated[str, Meta(pattern=r"^[^/\n]+$")]
+    name: Annotated[str, Meta(pattern=r"^(?!\.\.?$)[^/\n]+$")]
+    """What the folder of its results is called, unless another is named."""
     description: str = ""
     repeats: Annotated[int, Meta(ge=1, le=1000)] = 1
     base: dict[str, Value] = {}
@@ -340,7 +341,7 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
     yield from _conflicts_about_time(config)
     yield from _conflicts_of_the_null_actor(config)
     yield from _conflicts_of_the_unreplicated(config)
-    problems = faults.check(
+    problems = fault_checks.check(
         faults.parse(config.faults),
         replicas=config.replicas,
         fleets=config.fleets,
@@ -375,6 +376,13 @@ def _conflicts_of_the_null_actor(config: RunConfig) -> Iterator[tuple[str, str]]
         yield "arrival_rate_rps", "must be 0: a null actor is called by closed-loop clients"
     if config.is_limited:
         yield "profile", "must be none: a null actor has no limits but the machine's"
+    if config.cores_per_host:
+        yield "cores_per_host", "must be 0: a null actor has all cores of its machine"
+    default = RunConfig()
+    for key in ("service", "request_bytes"):
+        right = getattr(default, key)
+        if getattr(config, key) != right:
+            yield key, f"must be {_shown(right)}: calls of a null actor carry no requests"
 
 
 def _conflicts_about_time(config: RunConfig) -> Iterator[tuple[str, str]]:
@@ -480,7 +488,7 @@ def _right(hint: Any) -> str:
         case msgspec.inspect.LiteralType(values=values):
             return _listed(map(toml.write_value, values))
         case msgspec.inspect.StrType(pattern=str()):
-            return "one line of text without a slash"
+            return "one line of text without a slash, and not . or .."
         case _:
             return "text in quotes"
 

@@ -5,8 +5,8 @@ exact sums and percentiles from merged histograms: neither is ever averaged.
 """
 
 import math
+from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from actors.core import histogram
 from experiments.spec import BIN_S, RunConfig
+
+POINT = ("suite", *(key for key in RunConfig.__struct_fields__ if key != "seed"))
+"""What sets a point of a sweep apart from the others; repeats have all of it in common."""
 
 PERCENTILES = {
     "latency_ms_p50": 50.0,
@@ -41,6 +44,8 @@ RECOVERED_SHARE = 0.9
 """The share of the throughput before its faults at which a run has recovered."""
 
 _BINS_PER_S = round(1 / BIN_S)
+
+_DROPPED = ("frames_dropped", "modelled_messages_dropped")
 
 _COUNTED = ("leads", "cpu_s", "modelled_cpu_s", "network_bytes_out", "network_bytes_in")
 
@@ -74,8 +79,8 @@ def measure(
 ) -> dict[str, float]:
     """Return every number of one run, by its column in the table of runs.
 
-    nan where nothing was completed, where no host led, where there was nothing to recover from, or
-    (service) where clients are closed-loop.
+    nan where nothing was completed, where no host led, where there was nothing to recover from,
+    (service) where clients are closed-loop, or (CPU) where none was counted: see `usage_by_host`.
     """
     window = in_window(timeline, config.warmup_s, config.duration_s)
     completed = float(window["completed"].sum())
@@ -90,14 +95,16 @@ def measure(
         **percentiles(window, latency),
         **{f"service{column[7:]}": ms for column, ms in percentiles(window, service).items()},
         "completed": completed,
-        "in_flight": in_flight(window),
+        **_in_flight(config, timeline),
         "retried": float(window["retried"].sum()),
+        "dropped": _dropped(config, counters),
         "unavailability_s": unavailability_s(replies),
         "recovery_s": recovery_s(replies, faults_s.to_numpy(np.float64) - config.warmup_s),
-        "cpu_us_per_request": float(hosts["cpu_cores"].sum()) * us_per_core,
+        "cpu_us_per_request": float(hosts["cpu_cores"].sum(min_count=1)) * us_per_core,
         "cpu_us_per_request_leader_host": float(leader["cpu_cores"].mean()) * us_per_core,
         "cpu_us_per_request_other_hosts": float(others["cpu_cores"].mean()) * us_per_core,
         "lag_ms": max(lags_ms(config, counters).values(), default=math.nan),
+        "cpu_cores_busiest_fleet": _busiest_fleet_cores(config, counters),
         **{f"{column}_leader_host": float(leader[column].mean()) for column in USAGE},
         **{f"{column}_other_hosts": float(others[column].mean()) for column in USAGE},
     }
@@ -118,9 +125,26 @@ def lags_ms(config: RunConfig, counters: pd.DataFrame) -> dict[str, float]:
     return {str(actor): float(late_s) * 1e3 for actor, late_s in worst.items()}
 
 
-def in_flight(window: pd.DataFrame) -> float:
-    """Return how many requests were wanted and not answered, on average over a timeline's bins."""
-    return float(window.groupby("bin")[["outstanding", "waiting"]].sum().sum(axis=1).mean())
+def _in_flight(config: RunConfig, timeline: pd.DataFrame) -> dict[str, float]:
+    """Return how many requests were wanted and not answered, on average over bins of the window.
+
+    Of all of these, of the first third and of the last third.
+    """
+    by_bin = timeline.groupby("bin")[["outstanding", "waiting"]].sum().sum(axis=1).astype(float)
+    bins = pd.DataFrame({"time_s": (by_bin.index.astype(int) + 1) * BIN_S, "requests": by_bin})
+    third_s = config.duration_s / 3
+    parts = {
+        "in_flight": (config.warmup_s, config.duration_s),
+        "in_flight_first_third": (config.warmup_s, third_s),
+        "in_flight_last_third": (config.warmup_s + 2 * third_s, third_s),
+    }
+    return {key: float(in_window(bins, *part)["requests"].mean()) for key, part in parts.items()}
+
+
+def _dropped(config: RunConfig, counters: pd.DataFrame) -> float:
+    counted = counters.reindex(columns=["time_s", *_DROPPED])
+    window = in_window(counted, config.warmup_s, config.duration_s)
+    return float(window[[*_DROPPED]].sum().sum())
 
 
 def in_window(table: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
@@ -230,7 +254,8 @@ def distribution(latency: pd.DataFrame) -> pd.DataFrame:
 def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) -> pd.DataFrame:
     """Return what each host of one run used in the window: host, leads (bool) and `USAGE`.
 
-    At most one host leads: the one that did for the longest.
+    At most one host leads: the one that did for the longest. `cpu_cores` is nan where no host took
+    any: no process runs without, so none was counted, as in virtual time without a model of it.
     """
     counters = counters[counters["host"] >= 0].sort_values("time_s")
     covered = counters.reindex(columns=list(_COUNTED)).astype(float).fillna(0.0)
@@ -238,16 +263,26 @@ def usage_by_host(counters: pd.DataFrame, warmup_s: float, duration_s: float) ->
     sums = covered.groupby(counters["host"]).sum()
     longest = sums["leads"].max()
     # Where CPU is modelled, the machine's own says nothing about the hosts.
-    cpu_s = sums["modelled_cpu_s"].where(sums["modelled_cpu_s"] > 0, sums["cpu_s"])
+    cpu_s = sums["modelled_cpu_s" if sums["modelled_cpu_s"].any() else "cpu_s"]
     return pd.DataFrame(
         {
             "host": sums.index.astype(int),
             "leads": sums["leads"].eq(longest) & ~sums["leads"].duplicated() & (longest > 0),
-            "cpu_cores": cpu_s / duration_s,
+            "cpu_cores": (cpu_s if cpu_s.any() else math.nan) / duration_s,
             "network_mbit_s_out": sums["network_bytes_out"] * 8e-6 / duration_s,
             "network_mbit_s_in": sums["network_bytes_in"] * 8e-6 / duration_s,
         }
     ).reset_index(drop=True)
+
+
+def _busiest_fleet_cores(config: RunConfig, counters: pd.DataFrame) -> float:
+    """Return how many cores the busiest fleet kept busy; nan where no fleet's CPU was counted."""
+    counted = counters.reindex(columns=["actor", "host", "time_s", "cpu_s"])
+    fleets = counted[counted["host"] < 0].sort_values("time_s")
+    shares = _shares_in_window(fleets, config.warmup_s, config.duration_s)
+    cpu_s = (shares * fleets["cpu_s"].astype(float)).groupby(fleets["actor"]).sum()
+    # The clock of a run may be stretched, that of the processor is not.
+    return (float(cpu_s.max()) or math.nan) / (config.duration_s * config.dilation)
 
 
 def _shares_in_window(
@@ -311,45 +346,52 @@ def is_sound(runs: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a point: its configuration, `repeats`, and the median of each measure.
+    """Return one row a point: `POINT`, `LIMIT`, and `over_repeats` of `MEASURES`.
 
-    Beside the measure stand `<measure>_low` and `<measure>_high`: see `interval`. Only sound runs
-    count; a point without any is not there.
+    Only sound runs count; a point without any is not there.
     """
     sound = runs[is_sound(runs)]
-    keys = ["suite", *(key for key in RunConfig.__struct_fields__ if key != "seed")]
     points = [
-        dict(zip(keys, values, strict=True)) | _over_repeats(rows)
-        for values, rows in sound.groupby(keys, sort=False)
+        {
+            **dict(zip(POINT, values, strict=True)),
+            # It follows from the configuration: all repeats have the same.
+            **{key: rows[key].iloc[0] for key in LIMIT},
+            **over_repeats(rows, MEASURES),
+        }
+        for values, rows in sound.groupby([*POINT], sort=False)
     ]
     columns = [f"{measure}{end}" for measure in MEASURES for end in ("", "_low", "_high")]
-    return pd.DataFrame(points, columns=[*keys, "repeats", *LIMIT, *columns])
+    return pd.DataFrame(points, columns=[*POINT, "repeats", *LIMIT, *columns])
 
 
-def _over_repeats(rows: pd.DataFrame) -> dict[str, Any]:
-    numbers: dict[str, Any] = {"repeats": len(rows)}
-    # It follows from the configuration: all repeats have the same.
-    numbers |= {key: rows[key].iloc[0] for key in LIMIT}
-    for name in MEASURES:
-        values = rows[name].to_numpy(np.float64)
-        median = float(np.median(values))
-        low, high = interval(values)
-        # The interval is the mean's; few and skewed repeats may leave their median outside of it.
-        low, high = min(low, median), max(high, median)
-        numbers |= {name: median, f"{name}_low": low, f"{name}_high": high}
+def over_repeats(rows: pd.DataFrame, measures: Iterable[str]) -> dict[str, float]:
+    """Return `repeats`, how many rows there are, and the median of each measure over these.
+
+    Beside the measure stand `<measure>_low` and `<measure>_high`: see `interval`.
+    """
+    names = [*measures]
+    values = rows[names].to_numpy(np.float64)
+    medians = np.median(values, axis=0)
+    lows, highs = interval(values)
+    # The interval is the mean's; few and skewed repeats may leave their median outside of it.
+    ends = {"": medians, "_low": np.minimum(lows, medians), "_high": np.maximum(highs, medians)}
+    numbers: dict[str, float] = {"repeats": len(rows)}
+    for end, numbers_of_end in ends.items():
+        numbers |= dict(zip([name + end for name in names], numbers_of_end.tolist(), strict=True))
     return numbers
 
 
-def interval(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
-    """Return the 95% confidence interval of the mean of `values`; of fewer than 3, their range.
+def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the 95% confidence interval of the mean of rows; of fewer than 3, their range.
 
-    Assumes a normal distribution (Student's t), cut off at 0: nothing measured is negative.
+    Assumes a normal distribution (Student's t), cut off at 0: nothing measured is negative. The
+    ends have the shape of a row of `values`.
     """
     if len(values) < 3:
-        return float(values.min()), float(values.max())
-    mean = float(values.mean())
-    half = t_975(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return max(0.0, mean - half), mean + half
+        return values.min(axis=0), values.max(axis=0)
+    mean = values.mean(axis=0)
+    half = t_975(len(values) - 1) * values.std(axis=0, ddof=1) / math.sqrt(len(values))
+    return np.maximum(0.0, mean - half), mean + half
 
 
 def t_975(freedom: float) -> float:

@@ -37,14 +37,14 @@ def unpack(chunks: Iterable[str], folder: Path) -> int:
     Raises UnpackError.
     """
     with tempfile.TemporaryFile() as archive:
-        size = _receive(_lines(chunks), archive)
+        size = _receive(whole_lines(chunks), archive)
         archive.seek(0)
         _extract(archive, folder)
     return size
 
 
-def _lines(chunks: Iterable[str]) -> Iterator[str]:
-    """Yield whole lines, without their ends."""
+def whole_lines(chunks: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a log that comes in pieces, without their ends."""
     begun = ""
     for chunk in chunks:
         *whole, begun = (begun + chunk).split("\n")

@@ -36,6 +36,7 @@ from dashboards.app import server
 from experiments.claims import CLAIMS
 from experiments.compare import VERDICTS
 from experiments.evaluation import FIGURES
+from experiments.exporter import METRICS
 from experiments.limits import limit
 from experiments.linter import RULES
 from experiments.results import (
@@ -64,6 +65,7 @@ COMPARE_PAGE = (ROOT / "docs" / "compare.md").read_text()
 ARCHITECTURE_PAGE = (ROOT / "docs" / "architecture.md").read_text()
 DASHBOARD_PAGE = (ROOT / "docs" / "dashboard.md").read_text()
 NOTEBOOK_PAGE = (ROOT / "docs" / "notebook.md").read_text()
+OBSERVE_PAGE = (ROOT / "docs" / "observe.md").read_text()
 REPRODUCTION_PAGE = (ROOT / "docs" / "reproduction.md").read_text()
 
 
@@ -140,8 +142,13 @@ def test_every_module_has_its_place_among_the_rooms() -> None:
     folders = [*(ROOT / "actors").rglob("*.py"), *ROOT.glob("experiments/*.py")]
     paths = [*folders, *ROOT.glob("dashboards/*.py")]
     modules = {path.stem for path in paths if path.parent.name != "services"}
-    named = re.findall(r"\w+", section(ARCHITECTURE_PAGE, "Rooms"))
+    named = re.findall(r"\w+", " ".join(_left_column(section(ARCHITECTURE_PAGE, "Rooms"))))
     assert sorted(modules - {"__init__", "__main__"} - set(named)) == []
+
+
+def _left_column(listed: str) -> list[str]:
+    """Return what stands in each indented line before the gap: what comes after it describes."""
+    return re.findall(r"^    +(\S+(?: \S+)*)", listed, re.MULTILINE)
 
 
 # --- Settings and messages ----------------------------------------------------------------------
@@ -267,6 +274,17 @@ def test_every_rule_of_the_linter_is_listed_with_its_severity() -> None:
     assert listed == {name: rule.severity for name, rule in RULES.items()}
 
 
+# --- Metrics ------------------------------------------------------------------------------------
+
+
+def test_every_metric_is_listed_with_its_labels() -> None:
+    listed = {
+        row[0].strip("`"): re.findall(r"`(\w+)`", row[1])
+        for row in rows(section(OBSERVE_PAGE, "Metrics"))
+    }
+    assert listed == {f"ray_{name}": list(metric.labels) for name, metric in METRICS.items()}
+
+
 # --- The dashboard ------------------------------------------------------------------------------
 
 
@@ -314,8 +332,7 @@ def _run_demo(folder: Path) -> None:
     base = {"backend": "sim", "clients": 10, "duration_s": 0.3, "network_delay_ms": 1}
     suite = Suite(name="demo", base=base, axes={"protocol": ["jpaxos", "spaxos"]})
     runs = expand(suite)
-    coming = [run.config for run in runs]
-    with ResultsWriter(folder, suite) as kept, SimulatedBackend(coming) as backend:
+    with ResultsWriter(folder, suite) as kept, SimulatedBackend() as backend:
         run_all(suite, runs, backend=backend, results=kept, observer=Silent())
 
 

@@ -73,6 +73,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 self.egress_mbit_s,
                 self.ingress_mbit_s,
                 self.network_delay_ms,
+                self.models_cpu,
+            )
+        )
+
+    @property
+    def models_cpu(self) -> bool:
+        """Whether CPU is modelled."""
+        return any(
+            (
                 self.cpu_us_per_client_request,
                 self.cpu_us_per_executed_request,
                 self.cpu_us_per_message,

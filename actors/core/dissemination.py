@@ -86,6 +86,9 @@ class Dissemination:
         self._held: list[list[int]] = [[0] * replicas for _ in range(replicas)]  # [holder][origin]
         self._kept: deque[BatchId] = deque()  # Executed payloads, in order of execution.
         self._kept_bytes = 0
+        # Per origin, how many replicas hold more than what is stable. Most acks make none stable:
+        # with many replicas, to look at what each of them holds for each ack would take long.
+        self._beyond = [0] * replicas
         self._missing: set[BatchId] = set()  # Decided, but not held.
         self._ack_since: float | None = None  # Since when an ack waits to be sent.
         self._ack_timer_set = False
@@ -131,6 +134,7 @@ class Dissemination:
             raise RemoteProtocolError(f"no coordinator can be origin {origin}")
         more = range(len(self.stable), origin + 1)
         self.stable += [0 for _ in more]
+        self._beyond += [0 for _ in more]
         self.executed += [Sequences() for _ in more]
         self._payloads += [{} for _ in more]
         for held in self._held:
@@ -218,9 +222,13 @@ class Dissemination:
         known = self._held[sender]
         mine = self._held[self._me]
         for origin, sequence in enumerate(message.held):
-            if sequence > known[origin]:
+            before = known[origin]
+            if sequence > before:
                 known[origin] = sequence
-                self._restabilise(origin)
+                if before <= self.stable[origin] < sequence:
+                    self._beyond[origin] += 1
+                    if self._beyond[origin] >= self._holders:
+                        self._restabilise(origin)
                 if sequence > mine[origin]:
                     self._set_fetch(now)
 
@@ -233,6 +241,7 @@ class Dissemination:
     def _restabilise(self, origin: int) -> None:
         held = [of_holder[origin] for of_holder in self._held]
         stable = highest_stable(held, self._holders)
+        self._beyond[origin] = sum(sequence > stable for sequence in held)
         if stable != self.stable[origin]:
             self.stable[origin] = stable
             self._tell_coordinator |= origin == self._coordinator_origin

@@ -18,6 +18,7 @@ BUCKETS = 1024
 _BUCKETS_PER_E = BUCKETS / float(np.log(LATENCY_MAX_S / LATENCY_MIN_S))
 _FIRST = float(np.log(LATENCY_MIN_S)) * _BUCKETS_PER_E
 _MIDDLES_S: NDArray[np.float64] = np.exp((np.arange(BUCKETS) + 0.5 + _FIRST) / _BUCKETS_PER_E)
+_ENDS_S: NDArray[np.float64] = np.exp((np.arange(BUCKETS) + 1 + _FIRST) / _BUCKETS_PER_E)
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -35,6 +36,11 @@ def buckets_of(latencies_s: Floats) -> Buckets:
 def bucket_value_s(buckets: NDArray[np.integer]) -> Floats:
     """Return the latency that each bucket stands for: its geometric middle, in seconds."""
     return np.take(_MIDDLES_S, buckets)
+
+
+def bucket_end_s(buckets: NDArray[np.integer]) -> Floats:
+    """Return the latency, in seconds, that all latencies of each bucket are below."""
+    return np.take(_ENDS_S, buckets)
 
 
 def merge(buckets: NDArray[np.integer], counts: Counts) -> Counts:

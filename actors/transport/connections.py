@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from actors.core.ids import Address, is_host_local
+from actors.core.messages import Message
 from actors.transport.base import Endpoint, Receiver
-from actors.transport.framing import frames
+from actors.transport.codec import decode_frame
+from actors.transport.framing import LENGTH, frames
 from actors.transport.traffic import Traffic
 
 REDIAL_DELAY_S_MIN = 0.05
@@ -139,6 +141,19 @@ class Connections(ABC, Generic[AnyConnection]):
         self._change.set()
         self.receiver.connected(peer)
 
+    def deliver(self, peer: Address, bodies: Iterable[memoryview], traffic: Traffic) -> None:
+        """Hand over all messages of some frames at once; raises RemoteProtocolError."""
+        messages: list[Message] = []
+        sizes: list[int] = []
+        for body in bodies:
+            decoded, decoded_sizes = decode_frame(body)
+            messages += decoded
+            sizes += decoded_sizes
+            traffic.frames_in += 1
+            traffic.bytes_in += LENGTH.size + len(body)
+        if messages:
+            self.receiver.received(peer, messages, sizes)
+
     def rejected(self, connection: AnyConnection, peer: Address | None, reason: str) -> None:
         """Log and count that a peer, or a stranger, broke the rules, and disconnect it."""
         if peer is None:
@@ -162,13 +177,18 @@ class Connections(ABC, Generic[AnyConnection]):
 
     async def _keep_connected(self, peer: Address, endpoint: Endpoint) -> None:
         delay_s = REDIAL_DELAY_S_MIN
+        now_s = asyncio.get_running_loop().time
         while True:
-            if await self._connect_once(peer, endpoint):
+            dialled_s = now_s()
+            await self._connect_once(peer, endpoint)
+            # A peer that lets this side in only to disconnect it is no better than one that is not
+            # there: a connection has to last before the next is dialled as quickly as the first.
+            if now_s() - dialled_s > REDIAL_DELAY_S_MAX:
                 delay_s = REDIAL_DELAY_S_MIN
             # Jitter keeps those who lost the same peer from coming back all at once.
             await asyncio.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 - no secret.
             delay_s = min(2 * delay_s, REDIAL_DELAY_S_MAX)
 
     @abstractmethod
-    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> bool:
-        """Connect and stay until the connection is lost; say whether it was ever of use."""
+    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> None:
+        """Connect and stay until the connection is lost."""

@@ -17,6 +17,9 @@ VERSION = 1
 
 HELLO_BYTES_MAX = 1024
 
+STRANGERS_MAX = 1024
+"""Connections that may be waiting for the peer to introduce itself."""
+
 ADDRESSES_PER_ROLE_MAX = FLEETS_MAX
 """More replicas than fleets there never are; without a limit one peer could be any number."""
 

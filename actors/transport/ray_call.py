@@ -10,7 +10,9 @@ Whoever can call an actor is let in by Ray, and could as well run any code there
 secret would prove nothing, so there is none.
 
 The actor of an `Endpoint` has three methods: `meet` and `take`, which hand what they are given to
-its transport, and `watch`, which outlasts everything else that is asked of it.
+its transport, and `watch`, which outlasts everything else that is asked of it. A call goes on also
+when who called waits no more, and Ray lets only so many into an actor at once: one `watch` of each
+peer serves all connections with it, one after the other.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ import logging
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -27,17 +29,18 @@ from ray.exceptions import RayError
 
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
-from actors.core.messages import Message
 from actors.transport.base import Endpoint, Receiver
-from actors.transport.codec import decode_frame
 from actors.transport.connections import Connections
-from actors.transport.framing import FULL_FRAME_BYTES, LENGTH, bodies
+from actors.transport.framing import FULL_FRAME_BYTES, bodies
 
 HEAD = struct.Struct("<QQ")
 """What a call begins with: the number of its connection, and its own there, from 0."""
 
 CALL_BYTES_MAX = FULL_FRAME_BYTES
 """Size that a call has at most, unless a single frame has more."""
+
+CALLS_OF_A_PEER = 3
+"""How many calls of one peer may be under way at once: one of each method."""
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class RayTransport(Connections["_Connection"]):
         self._actor = actor
         self._meet_timeout_s = meet_timeout_s
         self._open: dict[int, _Connection] = {}
+        self._watches: dict[Any, asyncio.Task[None]] = {}
         self.calls_out = 0
         self._calls_in = 0
 
@@ -85,6 +89,10 @@ class RayTransport(Connections["_Connection"]):
         await self.stop_dialling()
         for connection in list(self._open.values()):
             connection.end()
+        watches = list(self._watches.values())
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
 
     # --- What peers call ------------------------------------------------------------------------
 
@@ -109,6 +117,11 @@ class RayTransport(Connections["_Connection"]):
 
     # --- What connections call ------------------------------------------------------------------
 
+    def watch(self, actor: Any) -> None:
+        """End all connections with an actor once it ends or stops."""
+        if actor not in self._watches:
+            self._watches[actor] = asyncio.create_task(self._see_end(actor))
+
     def ended(self, connection: "_Connection") -> None:
         """Forget a connection."""
         self._open.pop(connection.number, None)
@@ -118,10 +131,20 @@ class RayTransport(Connections["_Connection"]):
         self._open[connection.number] = connection
         return connection
 
+    async def _see_end(self, actor: Any) -> None:
+        try:
+            with suppress(RayError):
+                await actor.watch.remote()
+        finally:
+            del self._watches[actor]
+            for connection in list(self._open.values()):
+                if connection.actor == actor:
+                    connection.end()
+
     # --- Dialling -------------------------------------------------------------------------------
 
-    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> bool:
-        """Connect and stay until the connection is lost; say whether it was ever of use."""
+    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> None:
+        """Connect and stay until the connection is lost."""
         number = secrets.randbits(64)
         connection = self._opened(_Connection(self, peer, number, endpoint.actor))
         try:
@@ -133,7 +156,6 @@ class RayTransport(Connections["_Connection"]):
             _log.debug("%s cannot reach %s: %s", self.me, peer, error)
         finally:
             connection.end()
-        return connection.was_of_use
 
 
 class _Connection:
@@ -142,19 +164,18 @@ class _Connection:
     def __init__(self, owner: RayTransport, peer: Address, number: int, actor: Any) -> None:
         self.peer = peer
         self.number = number
+        self.actor = actor
         self.queued_bytes = 0
         """How many bytes wait, or are in the call that is under way."""
-        self.was_of_use = False
         self.reading = asyncio.Event()
         """Set while more may be sent here."""
         self.lost = asyncio.Event()
         self._owner = owner
-        self._actor = actor
         self._traffic = owner.traffic(peer)
         self._queue: deque[bytes] = deque()
         self._wanted = asyncio.Event()
         self._taken = 0
-        self._tasks: list[asyncio.Task[None]] = []
+        self._sending: asyncio.Task[None] | None = None
         self.reading.set()
 
     def __str__(self) -> str:
@@ -162,9 +183,10 @@ class _Connection:
 
     def introduce(self) -> None:
         """Let messages pass, both ways; without effect if they do, or once disconnected."""
-        if not self.was_of_use and not self.lost.is_set():
-            self.was_of_use = True
-            self._tasks = [self._while_there(self._send()), self._while_there(self._watch())]
+        if self._sending is None and not self.lost.is_set():
+            self._sending = asyncio.create_task(self._send())
+            self._sending.add_done_callback(lambda _: self.end())
+            self._owner.watch(self.actor)
             self._owner.introduced(self, self.peer)
 
     def write(self, packed: list[bytes]) -> None:
@@ -182,7 +204,8 @@ class _Connection:
             raise OrderError(f"call {index} of {self.peer} came where {self._taken} was due")
         self._taken += 1
         try:
-            self._deliver(stream)
+            frames = bodies(stream, self._owner.frame_bytes_max)
+            self._owner.deliver(self.peer, frames, self._traffic)
         except RemoteProtocolError as error:
             self._owner.rejected(self, self.peer, str(error))
 
@@ -198,16 +221,11 @@ class _Connection:
         if not self.lost.is_set():
             self.lost.set()
             self.reading.set()
-            for task in self._tasks:
-                task.cancel()
+            if self._sending is not None:
+                self._sending.cancel()
             self._owner.ended(self)
 
     # --- Steps ----------------------------------------------------------------------------------
-
-    def _while_there(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self.end())
-        return task
 
     async def _send(self) -> None:
         """Call the peer with what waits, call after call, until it takes no more."""
@@ -215,14 +233,9 @@ class _Connection:
             for index in count():
                 call = await self._next_call(index)
                 self._owner.calls_out += 1
-                if not await self._actor.take.remote(call):
+                if not await self.actor.take.remote(call):
                     return
                 self.queued_bytes -= len(call) - HEAD.size
-
-    async def _watch(self) -> None:
-        """Wait until the peer ends or stops."""
-        with suppress(RayError):
-            await self._actor.watch.remote()
 
     async def _next_call(self, index: int) -> bytes:
         while not self._queue:
@@ -239,15 +252,3 @@ class _Connection:
             yield frame
             if not self._queue or len(self._queue[0]) > room:
                 return
-
-    def _deliver(self, stream: memoryview) -> None:
-        messages: list[Message] = []
-        sizes: list[int] = []
-        for body in bodies(stream, self._owner.frame_bytes_max):
-            decoded, decoded_sizes = decode_frame(body)
-            messages += decoded
-            sizes += decoded_sizes
-            self._traffic.frames_in += 1
-            self._traffic.bytes_in += LENGTH.size + len(body)
-        if messages:
-            self._owner.receiver.received(self.peer, messages, sizes)

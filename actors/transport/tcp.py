@@ -12,16 +12,11 @@ from typing import cast
 
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
-from actors.core.messages import Message
 from actors.transport.base import Endpoint, Receiver
-from actors.transport.codec import decode_frame
 from actors.transport.connections import Connections
-from actors.transport.framing import LENGTH, FrameReader, frame
-from actors.transport.handshake import HELLO_BYTES_MAX, authenticate, introduce
+from actors.transport.framing import FrameReader, frame
+from actors.transport.handshake import HELLO_BYTES_MAX, STRANGERS_MAX, authenticate, introduce
 from actors.transport.traffic import Traffic
-
-STRANGERS_MAX = 1024
-"""Connections that may be waiting for the peer to introduce itself."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,8 +73,8 @@ class TcpTransport(Connections["_Connection"]):
 
     # --- Dialling -------------------------------------------------------------------------------
 
-    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> bool:
-        """Connect and stay until the connection is lost; say whether it was ever of use."""
+    async def _connect_once(self, peer: Address, endpoint: Endpoint) -> None:
+        """Connect and stay until the connection is lost."""
         loop = asyncio.get_running_loop()
         connection = _Connection(self, peer)
         try:
@@ -90,7 +85,6 @@ class TcpTransport(Connections["_Connection"]):
             _log.debug("%s cannot reach %s: %s", self.me, peer, error)
         finally:
             connection.end()
-        return connection.peer is not None
 
 
 class _Connection(asyncio.BufferedProtocol):
@@ -170,7 +164,7 @@ class _Connection(asyncio.BufferedProtocol):
             if self.peer is None:
                 self._shake_hands()
             if self.peer is not None:
-                self._deliver(self.peer)
+                self._owner.deliver(self.peer, self._reader.bodies(), self._traffic)
         except RemoteProtocolError as error:
             self._reject(str(error))
 
@@ -200,18 +194,6 @@ class _Connection(asyncio.BufferedProtocol):
         self._reader.frame_bytes_max = self._owner.frame_bytes_max
         self._traffic = self._owner.traffic(peer)
         self._owner.introduced(self, peer)
-
-    def _deliver(self, peer: Address) -> None:
-        messages: list[Message] = []
-        sizes: list[int] = []
-        for body in self._reader.bodies():
-            decoded, decoded_sizes = decode_frame(body)
-            messages += decoded
-            sizes += decoded_sizes
-            self._traffic.frames_in += 1
-            self._traffic.bytes_in += LENGTH.size + len(body)
-        if messages:
-            self._owner.receiver.received(peer, messages, sizes)
 
     def _hung_up(self) -> None:
         if self._is_open and (self.peer is None or self._reader.is_mid_frame):

@@ -11,15 +11,24 @@ from experiments.linter import RULES
 
 def about(said: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return what is said, as by `experiments.linter.lint`, of a column of the table of runs."""
-    return said[[RULES[rule].is_about(column) for rule in said["rule"]]]
+    return said[said["rule"].map(lambda rule: RULES[rule].is_about(column)).astype(bool)]
+
+
+def about_all(said: pd.DataFrame) -> pd.DataFrame:
+    """Return what is said of all numbers of a run alike."""
+    return said[said["rule"].map(lambda rule: RULES[rule].is_about_all).astype(bool)]
+
+
+def colour(said: pd.DataFrame) -> str:
+    """Return the colour of what is said: red where numbers do not count."""
+    return "red" if "error" in set(said["severity"]) else "yellow"
 
 
 def mark(said: pd.DataFrame) -> Iterator[Any]:
     """Yield a mark that tells when it is pointed at, or reached by keys; none for nothing."""
     if len(said):
         words = "; ".join(dict.fromkeys(said["words"]))
-        colour = "red" if "error" in set(said["severity"]) else "yellow"
-        badge = dmc.Badge("!", color=colour, circle=True, size="sm")
+        badge = dmc.Badge("!", color=colour(said), circle=True, size="sm")
         focusable = dmc.Box(badge, tabIndex=0, **{"aria-label": f"Read with care: {words}"})
         yield dmc.Tooltip(
             focusable,

@@ -13,7 +13,7 @@ from dash import Dash, Input, Output, dcc, html
 from dashboards import theme
 from dashboards.app import care, one_run
 from dashboards.app.library import Library
-from dashboards.app.parts import caution, graph, keep_link, problem, table
+from dashboards.app.parts import caution, graph, keep_link, link, problem, table
 from dashboards.figures import changes as figure
 from experiments.compare import (
     BAD,
@@ -28,8 +28,8 @@ from experiments.compare import (
     shown,
     what_keeps_apart,
 )
-from experiments.linter import lint, lint_between
-from experiments.summarise import is_sound
+from experiments.linter import PERCENTILE, lint_between
+from experiments.summarise import PERCENTILES, is_sound
 
 _COLOURS = {"lost": "red", "worse": "red", "unclear": "yellow", "better": "teal"}
 _TITLES = {
@@ -82,6 +82,8 @@ def layout(library: Library, query: str) -> Any:
                         value=percent(threshold),
                         min=0,
                         max=_PERCENT_MAX,
+                        allowNegative=False,
+                        clampBehavior="strict",  # What cannot be is not shown either.
                         suffix="%",
                         debounce=300,
                         w=120,
@@ -175,8 +177,9 @@ def compared(library: Library, name_a: str, name_b: str, threshold: float) -> It
         code = _CODE.format(a=a, b=b, threshold=threshold)
         yield dmc.Text(figure.WHAT_TO_SEE, c="dimmed", size="sm", maw="110ch")
         yield graph("changes", figure.draw(points, threshold), code)
-    said = {name: lint(runs) for name, runs in (("Before", runs_a), ("After", runs_b))}
-    yield _points(points, runs_a, runs_b, said)
+    marks = {"Before": _marks(library, name_a), "After": _marks(library, name_b)}
+    yield _points(points, runs_a, runs_b, marks)
+    said = {"Before": library.linted([name_a]), "After": library.linted([name_b])}
     yield from _cautions(runs_a, runs_b, said)
 
 
@@ -220,24 +223,39 @@ def _differing(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> Iterator[str]:
 # --- The points ---------------------------------------------------------------------------------
 
 
+def _marks(library: Library, name: str) -> pd.DataFrame:
+    """Return what the linter says of runs, with the `column` beside which it is to be marked.
+
+    That is the verdict where all numbers are to be read with care.
+    """
+    parts = [care.about_all(library.linted([name])).assign(column="verdict")]
+    for measure in COMPARED:
+        said = library.linted([name], measure if measure in PERCENTILES else PERCENTILE)
+        about = care.about(said, measure)
+        parts.append(about.drop(care.about_all(about).index).assign(column=measure))
+    return pd.concat(parts, ignore_index=True)
+
+
 def _points(
     points: pd.DataFrame,
     runs_a: pd.DataFrame,
     runs_b: pd.DataFrame,
-    said: Mapping[str, pd.DataFrame],
+    marks: Mapping[str, pd.DataFrame],
 ) -> Any:
     keys = point_settings(runs_a, runs_b)
     sides = {"Before": runs_a, "After": runs_b}
     rows = []
     for row in points.to_dict("records"):
         runs_of = {name: _runs_of(row, runs, keys) for name, runs in sides.items()}
-        its_own = [said[name][said[name]["run_id"].isin(runs_of[name]["run_id"])] for name in sides]
+        its_own = pd.concat(
+            marks[name][marks[name]["run_id"].isin(runs_of[name]["run_id"])] for name in sides
+        )
         links = [_run_link(name, runs) for name, runs in runs_of.items() if len(runs)]
         rows.append(
             [
                 _point(row),
-                dmc.Group([_badge(row["verdict"]), *care.mark(pd.concat(its_own))], wrap="nowrap"),
-                *(_measure(row, measure) for measure in COMPARED),
+                _marked(_badge(row["verdict"]), its_own, "verdict"),
+                *(_measure(row, measure, its_own) for measure in COMPARED),
                 dmc.Group(links, gap="xs"),
             ]
         )
@@ -253,6 +271,11 @@ def _runs_of(row: Mapping[Any, Any], runs: pd.DataFrame, keys: Sequence[str]) ->
     return runs[is_of]
 
 
+def _marked(shown: Any, marks: pd.DataFrame, column: str) -> Any:
+    mark = care.mark(marks[marks["column"] == column])
+    return dmc.Group([shown, *mark], wrap="nowrap", gap="xs")
+
+
 def _point(row: Mapping[Any, Any]) -> Any:
     failures = [dmc.Text(row["failures_b"], c="red", size="xs")] if row["failures_b"] else []
     return dmc.Box([row["point"], *failures])
@@ -260,12 +283,14 @@ def _point(row: Mapping[Any, Any]) -> Any:
 
 def _badge(verdict: str) -> Any:
     variant = "filled" if verdict in BAD else "light"
-    return dmc.Badge(verdict, color=_COLOURS.get(verdict, "gray"), variant=variant)
+    return dmc.Badge(verdict, color=_COLOURS.get(verdict, "gray"), variant=variant, flex="none")
 
 
-def _measure(row: Mapping[Any, Any], measure: str) -> Any:
-    before, after = (theme.significant(row[f"{measure}_{side}"]) for side in ("a", "b"))
-    values = f"{before} \N{RIGHTWARDS ARROW} {after}"
+def _measure(row: Mapping[Any, Any], measure: str, marks: pd.DataFrame) -> Any:
+    sides = [theme.significant(row[f"{measure}_{side}"]) for side in ("a", "b")]
+    if sides == [theme.GAP, theme.GAP]:
+        return theme.GAP
+    values = _marked(" \N{RIGHTWARDS ARROW} ".join(sides), marks, measure)
     change = row[f"{measure}_change"]
     if not math.isfinite(change):
         return values
@@ -281,7 +306,7 @@ def _run_link(name: str, runs: pd.DataFrame) -> Any:
     sound = runs[is_sound(runs)]
     run = (sound if len(sound) else runs).iloc[0]
     href = one_run.link(str(run["folder"]), str(run["run_id"]))
-    return dmc.Anchor(name.lower(), href=href, size="sm")
+    return link(name.lower(), href)
 
 
 # --- What else there is to say ------------------------------------------------------------------

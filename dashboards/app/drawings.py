@@ -75,6 +75,8 @@ class Drawing(NamedTuple):
     """Says so of points, at least one."""
     draw: Callable[[Chosen], go.Figure]
     code: Callable[[Chosen], list[str]]
+    takes_percentile: bool = False
+    """Whether it shows the percentile that the view asks for."""
 
 
 def drawing_of(view: View, points: pd.DataFrame) -> Drawing:
@@ -97,6 +99,13 @@ def along(points: pd.DataFrame, *, apart_from: str = NONE) -> str:
 def code(chosen: Chosen, drawing: Drawing) -> str:
     """Return Python that draws the same, from the files, as it is pasted."""
     return "\n".join([*drawing.code(chosen), "figure.show()", ""])
+
+
+def missing(chosen: Chosen, drawing: Drawing) -> list[str]:
+    """Say what cannot be seen in a drawing of axes of one's own, and why."""
+    if drawing is not OWN_AXES:
+        return []
+    return [words for axis in _axes(chosen.view) for words in axis.missing(chosen.points)]
 
 
 # --- Axes of one's own --------------------------------------------------------------------------
@@ -154,6 +163,19 @@ def _of_points(module: Any, can_draw: Callable[[pd.DataFrame], bool]) -> Drawing
             *_points_code(chosen, name, imports=("explore",)),
             f"figure = {name}.draw(points)",
         ],
+    )
+
+
+def _of_latency(module: Any, can_draw: Callable[[pd.DataFrame], bool]) -> Drawing:
+    """Return a figure of points that shows the percentile which is asked for."""
+    name = module.__name__.rpartition(".")[2]
+    return _of_points(module, can_draw)._replace(
+        draw=lambda chosen: module.draw(chosen.points, chosen.view.percentile),
+        code=lambda chosen: [
+            *_points_code(chosen, name, imports=("explore",)),
+            f"figure = {name}.draw(points, {chosen.view.percentile!r})",
+        ],
+        takes_percentile=True,
     )
 
 
@@ -242,18 +264,19 @@ OWN_AXES = Drawing(
     lambda _: True,
     _own,
     _own_code,
+    takes_percentile=True,
 )
 
 DRAWINGS: Mapping[str, Drawing] = MappingProxyType(
     {
         NONE: OWN_AXES,
         "throughput": _of_points(throughput, _is_closed),
-        "latency-throughput": _of_points(latency_throughput, _is_closed),
+        "latency-throughput": _of_latency(latency_throughput, _is_closed),
         "percentiles": _of_points(percentiles, _is_closed),
         "replicas": _of_points(replicas, _sweeps("replicas")),
         "request-size": _of_points(request_size, _sweeps("request_bytes")),
         "same-load": _of_points(same_load, _is_open),
-        "equal-latency": _of_points(equal_latency, _is_open),
+        "equal-latency": _of_latency(equal_latency, _is_open),
         "hosts": _of_hosts(hosts),
         "balance": _of_hosts(balance),
         "faults": Drawing(

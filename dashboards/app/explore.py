@@ -2,31 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from typing import Any
-from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
 import pandas as pd
+import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboards import theme
-from dashboards.app import explore_controls
-from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, along, code, drawing_of
+from dashboards.app import drawings, explore_controls, explore_doubts, explore_table, one_run
+from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, Drawing, along, code, drawing_of
 from dashboards.app.explore_said import point_said, results_said, run_ids_of
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS, SETTINGS
-from dashboards.app.parts import caution, graph, keep_link, problem
+from dashboards.app.parts import graph, no_results, problem
 from dashboards.app.view import NONE, PROTOCOL, View
-from dashboards.series import PERCENTILES
 from experiments.results import ResultsError
 
 _GRAPH = {"graph": "explore"}
 _CONTROLS_PIXELS = 290
+_BLANK_PIXELS = 110
+"""Of a figure in which there is nothing: as high as its menu takes."""
+
+_GONE = "These results have gone, or cannot be read"
+_RELOAD = "Reload the page to choose among those that are there."
 _LOADS_MIN = 3
 """Loads of a curve at least, for it to show where it goes flat."""
 
-_CLICK = "Point at one to see all its settings below; click it to open a run of it."
+_CLICK = "Point at one for its settings, click it for its run."
 
 
 def layout(library: Library, query: str) -> Any:
@@ -34,7 +37,7 @@ def layout(library: Library, query: str) -> Any:
     folders = library.folders()
     names = [folder.name for folder in folders if not folder.problem]
     if not names:
-        return dmc.Stack([_nothing_yet(library), *_unread(folders)])
+        return dmc.Stack([no_results("Nothing to show yet", library.root), *_unread(folders)])
     view = View.from_query(query)
     chosen = tuple(name for name in view.folders if name in names) or _telling(library, names)
     shown, main = _body(library, replace(view, folders=chosen))
@@ -48,7 +51,8 @@ def layout(library: Library, query: str) -> Any:
         mb="sm",
         comboboxProps={"width": 340, "position": "bottom-start"},
     )
-    left = [choice, html.Div(shown, id="explore-controls")]
+    address = dcc.Store(id="explore-address", data=query)
+    left = [address, choice, html.Div(shown, id="explore-controls")]
     right = [html.Div(main, id="explore-main"), *_unread(folders)]
     return dmc.Flex(
         [
@@ -65,6 +69,7 @@ def connect(app: Dash, library: Library) -> None:
     _connect_controls(app, library)
     _connect_what_follows(app, library)
     _connect_points(app, library)
+    explore_table.connect(app, library)
     # An axis is logarithmic or not as is usual for what is put on it.
     usual = [key for key, about in {**METRICS, **SETTINGS}.items() if about.is_log]
     for axis in "xy":
@@ -74,7 +79,6 @@ def connect(app: Dash, library: Library) -> None:
             Input({"control": axis}, "value"),
             prevent_initial_call=True,
         )
-    keep_link(app, "explore-link")
 
 
 def _connect_controls(app: Dash, library: Library) -> None:
@@ -82,38 +86,54 @@ def _connect_controls(app: Dash, library: Library) -> None:
         Output("explore-controls", "children"),
         Output("explore-main", "children"),
         Input("explore-folders", "value"),
-        State("explore-link", "data"),
+        State("explore-address", "data"),
         prevent_initial_call=True,
     )
-    def choose(folders: list[str], link: str) -> tuple[Any, Any]:
-        view = View.from_query(link)
-        return _body(library, replace(view, folders=tuple(folders), x=NONE, log_x=None))
+    def choose(folders: list[str], address: str) -> tuple[Any, Any]:
+        view = View.from_query(address)
+        page = min(1, view.page)  # Open stays open; what was on the second page is elsewhere.
+        return _body(library, replace(view, folders=tuple(folders), x=NONE, log_x=None, page=page))
 
     @app.callback(
         Output("explore-filters", "children"),
         Output("explore-add", "value"),
         Output("explore-add", "data"),
         Input("explore-add", "value"),
+        Input({"remove": ALL}, "n_clicks"),
         State("explore-folders", "value"),
         State({"filter": ALL}, "id"),
         prevent_initial_call=True,
     )
-    def add_filter(key: str | None, folders: list[str], there: list[dict[str, str]]) -> Any:
+    def change_filters(
+        added: str | None,
+        clicks: list[int | None],
+        folders: list[str],
+        there: list[dict[str, str]],
+    ) -> Any:
         keys = [each["filter"] for each in there]
         points = library.points(folders)
-        if not key or key in keys or key not in points:
+        filters = Patch()
+        if isinstance(ctx.triggered_id, dict) and any(clicks):
+            removed = ctx.triggered_id["remove"]
+            del filters[keys.index(removed)]
+            keys.remove(removed)
+        elif added and added not in keys and added in points:
+            filters.append(explore_controls.removable(added, points, View()))
+            keys.append(added)
+        else:
             return no_update, no_update, no_update
-        longer = Patch()
-        longer.append(explore_controls.filter_of(key, points, View()))
-        return longer, None, explore_controls.addable(points, [*keys, key])
+        return filters, None, explore_controls.addable(points, keys)
 
     @app.callback(
         output={
             "figure": Output(_GRAPH, "figure"),
             "code": Output({"code": "explore"}, "data"),
             "count": Output("explore-count", "children"),
+            "notice": Output("explore-notice", "children"),
             "see": Output("explore-see", "children"),
             "axes": Output("explore-axes", "style"),
+            "percentile": Output("explore-percentile", "style"),
+            "page": Output("explore-page", "value"),
             "link": Output("explore-link", "data"),
         },
         inputs={
@@ -136,24 +156,22 @@ def _connect_controls(app: Dash, library: Library) -> None:
         pairs = zip(keys, values, strict=True)
         filters = {key["filter"]: tuple(each) for key, each in pairs if each}
         view = View(folders=tuple(folders), filters=filters, **choices)
-        return _shown(Chosen.of(library, view))
+        return {**_shown(Chosen.of(library, view)), "page": 1}
 
 
 def _connect_what_follows(app: Dash, library: Library) -> None:
     """Have what takes longer than the figure come after it."""
 
-    @app.callback(Output("explore-caution", "children"), Input("explore-link", "data"))
-    def warn(link: str) -> Any:
+    @app.callback(
+        Output("explore-lost", "children"),
+        Output("explore-caution", "children"),
+        Input("explore-link", "data"),
+    )
+    def warn(link: str) -> tuple[Any, Any]:
         view = View.from_query(link)
-        percentile = PERCENTILES.get(view.percentile, PERCENTILES["p99"])
-        said = library.linted(view.folders, percentile)
-        runs = view.chosen(library.runs(view.folders))
-        if said.empty or runs.empty:
-            return None
-        said = said.merge(runs[["folder", "run_id"]])
-        if runs["requests_per_frame_max"].nunique() == 1:
-            said = said[said["rule"] != "mixed-frames"]  # Of all runs, but not of those shown.
-        return _folded("Read with care", caution(said), said["rule"].nunique(), "orange")
+        notices = (explore_doubts.lost_notice, explore_doubts.caution_notice)
+        lost, caution = (notice(library, view) for notice in notices)
+        return lost, caution
 
     @app.callback(
         Output("explore-said", "children"),
@@ -187,7 +205,7 @@ def _connect_points(app: Dash, library: Library) -> None:
         run_ids = run_ids_of(library, point)
         if not run_ids:
             return no_update
-        return f"/run?{urlencode({'folder': point['folder'], 'run': run_ids[0]})}"
+        return one_run.link(point["folder"], run_ids[0])
 
 
 # --- What it shows ------------------------------------------------------------------------------
@@ -197,22 +215,31 @@ def _body(library: Library, view: View) -> tuple[Any, Any]:
     """Return the controls for the folders of a view, and what is drawn of these."""
     points = library.points(view.folders)
     if points.empty:
-        return None, [_nothing_sound(library, view), dcc.Store(id="explore-link", data="")]
+        return None, _nothing_sound(library, view)
     view = _fitting(view, points)
-    first = _shown(Chosen.of(library, view))
+    first = _shown(Chosen.of(library, _without_table(view)))
     main = [
         dcc.Store(id="explore-link", data=first["link"]),
         dcc.Store(id="explore-read", data=list(view.folders)),
         dcc.Loading(html.Div(id="explore-said", style={"minHeight": 120}), delay_show=500),
         dmc.Group(
             [
-                dmc.Text(first["count"], id="explore-count", c="dimmed", size="sm"),
+                dmc.Group(
+                    [
+                        dmc.Text(first["count"], id="explore-count", c="dimmed", size="sm"),
+                        dmc.Box(id="explore-lost", style={"flexShrink": 0}),
+                    ],
+                    gap="xs",
+                    wrap="nowrap",
+                ),
                 html.Div(id="explore-caution"),
             ],
+            wrap="nowrap",
             justify="space-between",
             mih=30,
             mt="sm",
         ),
+        html.Div(first["notice"], id="explore-notice", className="notice"),
         dcc.Loading(
             graph("explore", first["figure"], first["code"]),
             delay_show=300,
@@ -220,19 +247,17 @@ def _body(library: Library, view: View) -> tuple[Any, Any]:
         ),
         dmc.Text(first["see"], id="explore-see", c="dimmed", size="sm", maw="96ch"),
         html.Div(id="explore-point"),
+        explore_table.layout(view),
     ]
     return explore_controls.controls(points, view), main
 
 
 def _fitting(view: View, points: pd.DataFrame) -> View:
     """Return the view with what it leaves open decided, and without what the points have not."""
-    varied = explore_controls.swept(points)
+    varied = explore_doubts.swept(points)
     x = view.x or along(points)
-    drawn = replace(
-        view, filters={key: each for key, each in view.filters.items() if key in points}
-    )
     return replace(
-        drawn,
+        view,
         figure=view.figure if drawing_of(view, points) is DRAWINGS.get(view.figure) else NONE,
         x=x,
         log_x=_is_log(x) if view.log_x is None else view.log_x,
@@ -243,6 +268,11 @@ def _fitting(view: View, points: pd.DataFrame) -> View:
     )
 
 
+def _without_table(view: View) -> View:
+    """Return the part of a view that decides what is drawn."""
+    return replace(view, page=0, sort=NONE)
+
+
 def _is_log(key: str) -> bool:
     return (METRICS.get(key) or SETTINGS[key]).is_log
 
@@ -250,31 +280,45 @@ def _is_log(key: str) -> bool:
 def _shown(chosen: Chosen) -> dict[str, Any]:
     """Return what the controls change."""
     drawing = drawing_of(chosen.view, chosen.points)
-    is_own = drawing is OWN_AXES
     drawn = {
-        "axes": explore_controls.axes_style(is_own=is_own),
+        "axes": explore_controls.if_there(drawing is OWN_AXES),
+        "percentile": explore_controls.if_there(drawing.takes_percentile),
         "link": chosen.view.to_query(),
         "see": drawing.what_to_see,
+        "notice": _notice(chosen, drawing),
     }
     if chosen.points.empty:
-        text = "No point passes these filters: clear one of them."
-        return {**drawn, "figure": _blank(text), "code": "", "count": "No points."}
+        return {**drawn, "figure": _blank(), "code": "", "count": "No points."}
     try:
         figure = drawing.draw(chosen)
     except ResultsError as error:
-        return {**drawn, "figure": _blank(str(error)), "code": "", "count": "Nothing to draw."}
-    return {**drawn, "figure": figure, "code": code(chosen, drawing), "count": _count(chosen)}
+        notice = problem("This figure cannot be drawn", str(error))
+        nothing = {"figure": _blank(), "code": "", "count": "Nothing to draw."}
+        return {**drawn, **nothing, "notice": notice}
+    count = _count(chosen.points, figure)
+    return {**drawn, "figure": figure, "code": code(chosen, drawing), "count": count}
 
 
-def _blank(text: str) -> Any:
-    blank = theme.figure("").update_xaxes(visible=False).update_yaxes(visible=False)
-    return blank.add_annotation(text=escape(text), showarrow=False, font={"size": 16})
+def _blank() -> Any:
+    blank = theme.figure("", height=_BLANK_PIXELS, margin={"t": 0, "b": 0})
+    return blank.update_xaxes(visible=False).update_yaxes(visible=False)
 
 
-def _count(chosen: Chosen) -> str:
-    points = chosen.points
+def _notice(chosen: Chosen, drawing: Drawing) -> Any:
+    """Return why less is drawn than was asked for; None where all of it is."""
+    if gone := chosen.library.unread(chosen.view.folders):
+        return problem(_GONE, *gone, _RELOAD)
+    if chosen.points.empty:
+        return problem("No point passes these filters", "Clear one of them.")
+    if missing := drawings.missing(chosen, drawing):
+        return problem("Not everything can be drawn", *missing)
+    return None
+
+
+def _count(points: pd.DataFrame, figure: go.Figure) -> str:
     count = f"{len(points):,} points from {int(points['repeats'].sum()):,} sound runs."
-    return f"{count} {_CLICK}" if drawing_of(chosen.view, points) is OWN_AXES else count
+    knows_points = any(trace.customdata is not None for trace in figure.data)
+    return f"{count} {_CLICK}" if knows_points else count
 
 
 def _point(library: Library, event: Mapping[str, Any] | None, folders: list[str]) -> Any | None:
@@ -305,42 +349,19 @@ def _telling(library: Library, names: Sequence[str]) -> tuple[str, ...]:
 # --- Nothing to show, and notices ---------------------------------------------------------------
 
 
-def _nothing_yet(library: Library) -> Any:
-    said = f"There are no results below {library.root} yet. This makes some in two minutes:"
-    return dmc.Alert(
-        [dmc.Text(said), dmc.Code("paxoscope run demo", block=True)],
-        title="Nothing to show yet",
-        color="blue",
-    )
-
-
-def _nothing_sound(library: Library, view: View) -> Any:
+def _nothing_sound(library: Library, view: View) -> list[Any]:
     if not view.folders:
-        return dmc.Alert("Choose results on the left.", title="Nothing is chosen", color="blue")
-    runs = library.runs(view.folders)
-    reasons = [
-        f"{run['outcome']}; safety: {run['safety']}" for run in runs.head(5).to_dict("records")
+        said = "Choose results on the left."
+        return [dmc.Alert(said, title="Nothing is chosen", color="blue")]
+    if gone := library.unread(view.folders):
+        return [problem(_GONE, *gone, _RELOAD)]
+    return [
+        problem("No run of these results counts", "Why that is, run by run, is in the table."),
+        explore_table.layout(replace(view, page=max(1, view.page))),
+        dcc.Store(id="explore-link", data=_without_table(view).to_query()),
     ]
-    return problem("No run of these results counts", *reasons)
 
 
 def _unread(folders: Sequence[Folder]) -> list[Any]:
     lines = [folder.problem for folder in folders if folder.problem]
     return [problem("Not everything could be read", *lines)] if lines else []
-
-
-def _folded(title: str, notice: Any, count: int, colour: str) -> Any:
-    """Return a notice behind a button, which says how much there is to read."""
-    if notice is None:
-        return None
-    button = dmc.Button(f"{title}: {count}", color=colour, variant="light", size="compact-sm")
-    return dmc.Popover(
-        [
-            dmc.PopoverTarget(button),
-            dmc.PopoverDropdown(dmc.ScrollArea(notice, mah=420, type="auto")),
-        ],
-        width=560,
-        position="bottom-end",
-        shadow="md",
-        trapFocus=True,
-    )

@@ -5,11 +5,13 @@ from typing import Any
 
 import dash_mantine_components as dmc
 import pandas as pd
-from dash import html
 
-from dashboards.app.drawings import DRAWINGS, drawing_of
-from dashboards.app.metrics import LATENCIES, METRICS, SETTINGS
-from dashboards.app.view import KEYS, NONE, PROTOCOL, View, shown, varies
+from dashboards.app.drawings import DRAWINGS, OWN_AXES, drawing_of
+from dashboards.app.explore_doubts import swept, telling
+from dashboards.app.metrics import METRICS, SETTINGS
+from dashboards.app.view import KEYS, NONE, PROTOCOL, View
+from dashboards.series import LATENCIES
+from dashboards.settings import shown, worded
 
 NAMES = ("figure", "x", "y", "percentile", "colour", "facet", "log_x", "log_y")
 """What a control sets of `dashboards.app.view.View`: its id is {"control": name}."""
@@ -17,24 +19,30 @@ NAMES = ("figure", "x", "y", "percentile", "colour", "facet", "log_x", "log_y")
 FILTERS_AT_ONCE = 6
 """Filters that are there without being added; more would be a long way down."""
 
-_NAMES_ONE_OF_MANY = ("case", "profile", "folder")
-"""What stands for other settings: where it says them all, they need no filter of their own."""
-
 
 def controls(points: pd.DataFrame, view: View) -> Any:
     """Return the controls for points, at least one, set to a view that fits them."""
+    drawing = drawing_of(view, points)
     return dmc.Stack(
         [
             _select("figure", "Figure", _figures(points), view.figure),
+            dmc.Box(
+                _percentile(view),
+                id="explore-percentile",
+                style=if_there(drawing.takes_percentile),
+            ),
             dmc.Stack(
                 _axes(points, view),
                 gap="xs",
                 id="explore-axes",
-                style=axes_style(is_own=drawing_of(view, points) is DRAWINGS[NONE]),
+                style=if_there(drawing is OWN_AXES),
             ),
             dmc.Divider(label="Show only", labelPosition="left"),
             dmc.Stack(
-                [filter_of(key, points, view) for key in _filters_at_once(points, view)],
+                [
+                    *(filter_of(key, points, view) for key in _filters_at_once(points)),
+                    *(removable(key, points, view) for key in _added(points, view)),
+                ],
                 gap="xs",
                 id="explore-filters",
             ),
@@ -42,7 +50,7 @@ def controls(points: pd.DataFrame, view: View) -> Any:
                 id="explore-add",
                 label="Add a filter",
                 placeholder="any setting",
-                data=addable(points, _filters_at_once(points, view)),
+                data=addable(points, [*_filters_at_once(points), *_added(points, view)]),
                 searchable=True,
                 size="xs",
             ),
@@ -51,14 +59,9 @@ def controls(points: pd.DataFrame, view: View) -> Any:
     )
 
 
-def axes_style(*, is_own: bool) -> dict[str, str]:
-    """Say how the controls of axes are shown: a ready-made figure has axes of its own."""
-    return {} if is_own else {"display": "none"}
-
-
-def swept(points: pd.DataFrame) -> list[str]:
-    """Return the settings of which these points have several values."""
-    return [key for key in KEYS if key in points and varies(points[key])]
+def if_there(is_there: bool) -> dict[str, str]:
+    """Return the style of controls that have something to control, or have not."""
+    return {} if is_there else {"display": "none"}
 
 
 def addable(points: pd.DataFrame, there: Sequence[str]) -> list[str]:
@@ -66,14 +69,27 @@ def addable(points: pd.DataFrame, there: Sequence[str]) -> list[str]:
     return [key for key in KEYS if key in points and key not in there]
 
 
+def removable(key: str, points: pd.DataFrame, view: View) -> Any:
+    """Return a filter, as `filter_of` does, with a button to be rid of it: {"remove": key}."""
+    button = dmc.ActionIcon(
+        "\N{MULTIPLICATION SIGN}",
+        id={"remove": key},
+        variant="subtle",
+        color="gray",
+        **{"aria-label": f"Remove the filter {key}"},
+    )
+    filtering = dmc.Box(filter_of(key, points, view), flex=1, miw=0)
+    return dmc.Group([filtering, button], align="end", gap=4, wrap="nowrap")
+
+
 def filter_of(key: str, points: pd.DataFrame, view: View) -> Any:
     """Return the control that filters by a setting: its id is {"filter": key}."""
-    values = [shown(value) for value in sorted(points[key].unique().tolist())]
+    values = {shown(value): value for value in sorted(points[key].unique().tolist())}
     return dmc.MultiSelect(
         id={"filter": key},
         label=key,
         placeholder="all",
-        data=[{"value": value, "label": value or "(none)"} for value in values],
+        data=[{"value": text, "label": _option(key, value)} for text, value in values.items()],
         value=[each for each in view.filters.get(key, ()) if each in values],
         clearable=True,
         searchable=len(values) > 10,
@@ -81,14 +97,18 @@ def filter_of(key: str, points: pd.DataFrame, view: View) -> Any:
     )
 
 
-def _filters_at_once(points: pd.DataFrame, view: View) -> list[str]:
-    keys = swept(points)
-    for name in _NAMES_ONE_OF_MANY:
-        if name in keys:
-            by_name = points.groupby(name)[keys].nunique().max()
-            keys = [key for key in keys if key == name or by_name[key] > 1]
-    asked = [key for key in view.filters if key in points and key not in keys[:FILTERS_AT_ONCE]]
-    return [*keys[:FILTERS_AT_ONCE], *asked]
+def _option(key: str, value: object) -> str:
+    is_closed_loop = key == "arrival_rate_rps" and not value
+    return worded(key, value) if is_closed_loop else shown(value) or "(none)"
+
+
+def _filters_at_once(points: pd.DataFrame) -> list[str]:
+    return telling(points)[:FILTERS_AT_ONCE]
+
+
+def _added(points: pd.DataFrame, view: View) -> list[str]:
+    there = _filters_at_once(points)
+    return [key for key in view.filters if key in points and key not in there]
 
 
 def _figures(points: pd.DataFrame) -> list[dict[str, str]]:
@@ -99,14 +119,8 @@ def _figures(points: pd.DataFrame) -> list[dict[str, str]]:
     ]
 
 
-def _axes(points: pd.DataFrame, view: View) -> list[Any]:
-    varied = swept(points)
-    numeric = [key for key in SETTINGS if key in varied or key in {view.x, view.y}]
-    metrics = [
-        {"group": "Measured", "items": [_item(key, METRICS[key].title) for key in METRICS]},
-        {"group": "Set", "items": [_item(key, SETTINGS[key].title) for key in numeric]},
-    ]
-    percentile = dmc.SegmentedControl(
+def _percentile(view: View) -> list[Any]:
+    choice = dmc.SegmentedControl(
         id={"control": "percentile"},
         data=list(LATENCIES),
         value=view.percentile,
@@ -114,10 +128,19 @@ def _axes(points: pd.DataFrame, view: View) -> list[Any]:
         fullWidth=True,
         **{"aria-label": "Latency is shown as"},
     )
+    return [dmc.Text("Of latency, the", size="sm", fw=500, mb=4), choice]
+
+
+def _axes(points: pd.DataFrame, view: View) -> list[Any]:
+    varied = swept(points)
+    numeric = [key for key in SETTINGS if key in varied or key in {view.x, view.y}]
+    metrics = [
+        {"group": "Measured", "items": [_item(key, METRICS[key].title) for key in METRICS]},
+        {"group": "Set", "items": [_item(key, SETTINGS[key].title) for key in numeric]},
+    ]
     return [
         _axis("y", "Vertical axis", metrics, view.y, is_log=bool(view.log_y)),
         _axis("x", "Horizontal axis", metrics, view.x, is_log=bool(view.log_x)),
-        html.Div([dmc.Text("Of latency, the", size="sm", fw=500, mb=4), percentile]),
         _select(
             "colour",
             "Colour by",

@@ -1,22 +1,23 @@
 """What the explorer says in words: what the results say, and all about one point."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from itertools import zip_longest
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import dash_mantine_components as dmc
 import pandas as pd
 from dash import html
 
 from dashboards import theme
-from dashboards.app import care
+from dashboards.app import care, one_run
 from dashboards.app.library import Library
-from dashboards.app.view import shown
+from dashboards.app.parts import link
 from dashboards.app.words import components
-from dashboards.figures.explore import differing, short_names
+from dashboards.figures.explore import short_names
 from dashboards.findings import About
-from dashboards.series import PERCENTILES
+from dashboards.phrases import count
+from dashboards.settings import defaults, differing, named, shown
 from experiments import summarise
 from experiments.results import ResultsError
 from experiments.spec import RunConfig
@@ -40,6 +41,7 @@ class _Said(NamedTuple):
     heading: str
     text: list[Any]
     items: list[list[Any]]
+    is_warning: bool = False
 
 
 def results_said(library: Library, folders: Sequence[str]) -> Any:
@@ -69,19 +71,23 @@ def point_said(library: Library, point: "pd.Series[Any]") -> Any:
         for key in RunConfig.__struct_fields__
         if key not in {*unusual, "protocol", "replicas", "clients", "seed"}
     }
-    title = f"{theme.label(row['protocol'])}, n = {row['replicas']}, {row['clients']:,} clients"
+    default = defaults(str(row["profile"]))
+    set_for_it = {
+        key: f"{value or '(none)'} (by default {shown(default[key]) or 'none'})"
+        for key, value in unusual.items()
+    }
     return dmc.Paper(
         [
             dmc.Group(
                 [
-                    dmc.Title(title, order=4),
+                    dmc.Title(_title(row), order=4),
                     dmc.Text(f"of {row['folder']}", c="dimmed", size="sm"),
                     *_runs(library, point),
                 ],
                 align="baseline",
             ),
             dmc.Text("Set for it", fw=600, size="sm", mt="xs"),
-            _settings(unusual) if unusual else dmc.Text("Nothing else.", size="sm"),
+            _settings(set_for_it) if unusual else dmc.Text("Nothing else.", size="sm"),
             dmc.Text("By default, or by its profile", fw=600, size="sm", mt="xs"),
             _settings(usual, c="dimmed"),
         ],
@@ -96,11 +102,8 @@ def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
     runs = library.runs([point["folder"]])
     if runs.empty:
         return []
-    same = summarise.is_sound(runs)
-    for key in RunConfig.__struct_fields__:
-        if key != "seed":
-            same &= runs[key] == point[key]
-    return [str(run_id) for run_id in runs.loc[same, "run_id"]]
+    same = one_run.same_point(runs, point)
+    return [str(run_id) for run_id in same.loc[summarise.is_sound(same), "run_id"]]
 
 
 def _findings(library: Library, folder: str) -> list[_Said]:
@@ -108,7 +111,7 @@ def _findings(library: Library, folder: str) -> list[_Said]:
         findings = library.findings(folder)
     except ResultsError as error:
         return [_Said("These results cannot be told in words", [str(error)], [])]
-    said = library.linted([folder], PERCENTILES["p99"])
+    said = library.linted([folder])
     return [
         _Said(
             each.heading,
@@ -117,6 +120,7 @@ def _findings(library: Library, folder: str) -> list[_Said]:
                 [*components(item), *_marks(library, folder, said, about)]
                 for item, about in zip_longest(each.items, each.about)
             ],
+            each.is_warning,
         )
         for each in findings
     ]
@@ -134,13 +138,17 @@ def _marks(library: Library, folder: str, said: pd.DataFrame, about: About | Non
 
 def _told(name: str, findings: Sequence[_Said], count: int) -> Any:
     """Return the findings that matter most, and all others folded away."""
+    warnings = [each for each in findings if each.is_warning]
+    findings = [each for each in findings if not each.is_warning]
     # The first says what was run, which the controls show, too.
     first, rest = findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
-    folded = [*[each._replace(items=each.items[count:]) for each in first], *rest]
+    longer = [each._replace(items=each.items[count:], text=[]) for each in (*warnings, *first)]
+    folded = [*longer, *rest]
     everything = [_finding(each) for each in folded if each.text or each.items]
     return html.Div(
         [
             *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
+            *(_warning(_shortened(each, count)) for each in warnings),
             dmc.SimpleGrid(
                 [_finding(_shortened(each, count)) for each in first],
                 cols={"base": 1, "md": count},
@@ -168,21 +176,32 @@ def _finding(finding: _Said) -> Any:
     return html.Div(said, style={"marginBottom": 4})
 
 
+def _warning(finding: _Said) -> Any:
+    """Return a finding on as few lines as it takes: what is below shall be seen, too."""
+    listed = [part for item in finding.items for part in ("; ", *item)][1:]
+    said = [html.Strong(f"{finding.heading}. "), *finding.text, " ", *listed, "."]
+    small = {"message": {"fontSize": "inherit"}}
+    return dmc.Alert(said, color="red", px="xs", py=4, my=4, styles=small)
+
+
 def _further() -> Any:
     lines = [
-        html.Div([dmc.Anchor(name, href=path, fz=13), dmc.Text(f": {said}", span=True, fz=13)])
+        html.Div([link(name, path, size="13px"), dmc.Text(f": {said}", span=True, fz=13)])
         for path, (name, said) in _FURTHER.items()
     ]
     return dmc.Group(lines, gap="xl", c="dimmed", style={"rowGap": 2})
 
 
+def _title(row: Mapping[Any, Any]) -> str:
+    clients = count(row["clients"], "client")
+    load = named("arrival_rate_rps", row["arrival_rate_rps"])
+    loads = f"{load} by {clients}" if row["arrival_rate_rps"] else clients
+    return f"{unescape(theme.label(row['protocol']))}, n = {row['replicas']}, {loads}"
+
+
 def _runs(library: Library, point: "pd.Series[Any]") -> list[Any]:
     return [
-        dmc.Anchor(
-            f"run {number}",
-            href=f"/run?{urlencode({'folder': point['folder'], 'run': run_id})}",
-            size="sm",
-        )
+        link(f"run {number}", one_run.link(point["folder"], run_id))
         for number, run_id in enumerate(run_ids_of(library, point), 1)
     ]
 

@@ -25,12 +25,21 @@ _MANTINE = {
     "primaryColor": "blue",
     "defaultRadius": "sm",
     "colors": {"dark": _GREYS},
+    # White letters, or black ones, on a strong ground: these shades are dark or light enough.
+    "primaryShade": 8,
     "autoContrast": True,
+    "luminanceThreshold": 0.19,
 }
 
 
 _TINTED = ("red", "orange", "yellow", "teal", "blue", "gray")
 """The colours of notices and badges."""
+
+_LETTERS = {
+    "light": {"red": "#c92a2a", "yellow": "#8a5200", "teal": "#087f5b"},
+    "dark": {"red": "#ff8787", "yellow": "#ffd43b", "teal": "#38d9a9"},
+}
+"""The colour of letters that are to stand out, in each scheme."""
 
 _LINKS = {"light": "#0b5cad", "dark": "#4dabf7"}
 """The colour of links in each scheme."""
@@ -51,7 +60,8 @@ def dressed(index: str) -> str:
     style += f"@media (prefers-color-scheme:dark){{{ground}}}"
     index = index.replace("<html>", '<html lang="en">')
     index = index.replace("</head>", f"<style>{style}</style></head>")
-    return index.replace("</body>", f'<script async src="{_PLOTLY}"></script></body>')
+    early = f'<link rel="preload" as="script" fetchpriority="low" href="{_PLOTLY}">'
+    return index.replace("</head>", f"{early}</head>")
 
 
 def _ink(name: str, scheme: theme.Scheme) -> str:
@@ -59,6 +69,7 @@ def _ink(name: str, scheme: theme.Scheme) -> str:
         "text": scheme.ink,
         "dimmed": scheme.muted,
         "anchor": _LINKS[name],
+        **{f"{colour}-text": value for colour, value in _LETTERS[name].items()},
         # On grounds of a colour's own light tint its own letters would be too faint.
         **{f"{colour}-light-color": scheme.ink for colour in _TINTED},
     }
@@ -84,7 +95,7 @@ def layout(root: Path) -> Any:
                 [
                     dmc.AppShellHeader(_head(root)),
                     dmc.AppShellMain(
-                        dmc.Box(id="page", maw=_WIDTH_MAX_PIXELS, mx="auto"),
+                        dmc.Box(_unseen_figure(), id="page", maw=_WIDTH_MAX_PIXELS, mx="auto"),
                         id="content",
                         tabIndex=-1,
                     ),
@@ -96,6 +107,11 @@ def layout(root: Path) -> Any:
         theme=_MANTINE,
         defaultColorScheme="auto",
     )
+
+
+def _unseen_figure() -> Any:
+    """Return what has the browser prepare for figures while the server computes the first page."""
+    return dcc.Graph(style={"display": "none"})
 
 
 def links(pages: Iterable[tuple[str, str]], current: str | None) -> list[Any]:

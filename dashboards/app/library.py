@@ -17,18 +17,13 @@ import pandas as pd
 from dashboards import faults
 from dashboards.findings import Finding, findings
 from experiments import progress, results, summarise
-from experiments.linter import MIXED_FRAMES, lint, lint_between
+from experiments.evaluation import SCORECARD
+from experiments.linter import COLUMNS, MIXED_FRAMES, PERCENTILE, lint, lint_between
 from experiments.progress import PROGRESS_FILE, Progress
-from experiments.results import ResultsError, is_below
-from experiments.spec import RunConfig
+from experiments.results import RUNS_FILE, ResultsError, is_below
 
-RUNS_FILE = "runs.parquet"
-SCORECARD = "scorecard.json"
 DEPTH_MAX = 3
 """How far below the root folders are looked for: a reproduction's suites lie two levels down."""
-
-_SETTINGS = ["suite", *(key for key in RunConfig.__struct_fields__ if key != "seed")]
-"""What sets a point apart from the others of its folder."""
 
 Stamp = tuple[int, int]
 """When a table of runs was written, and its size: another one has another stamp."""
@@ -53,7 +48,7 @@ class _Read:
     @cached_property
     def points(self) -> pd.DataFrame:
         points = summarise.summary(self.runs)
-        settings = points[_SETTINGS].itertuples(index=False, name=None)
+        settings = points[[*summarise.POINT]].itertuples(index=False, name=None)
         return points.set_axis([_name_of(self._folder, each) for each in settings])
 
     def linted(self, percentile: str) -> pd.DataFrame:
@@ -93,11 +88,15 @@ class Library:
         """
         return self._joined(names, lambda read: read.points)
 
+    def unread(self, names: Iterable[str]) -> list[str]:
+        """Say of each of these folders that has gone, or cannot be read, why."""
+        return [problem for name in names if (problem := self._problem(name))]
+
     def findings(self, name: str) -> list[Finding]:
         """Return what the results of a folder say; raises ResultsError."""
         return self._read(name).findings
 
-    def linted(self, names: Sequence[str], percentile: str) -> pd.DataFrame:
+    def linted(self, names: Sequence[str], percentile: str = PERCENTILE) -> pd.DataFrame:
         """Return what the linter says of the runs of folders, with their `folder`.
 
         As `experiments.linter.lint` does of each folder by itself, since runs of two are no
@@ -105,7 +104,7 @@ class Library:
         """
         runs = self.runs(names)
         if runs.empty:
-            return runs
+            return pd.DataFrame(columns=["folder", *COLUMNS])
         apart = self._joined(names, lambda read: read.linted(percentile))
         apart = apart[apart["rule"] != MIXED_FRAMES]
         return pd.concat([apart, lint_between(runs)], ignore_index=True)
@@ -167,11 +166,14 @@ class Library:
 
     def _folder(self, path: Path) -> Folder:
         name = self._name(path)
+        return Folder(name, self._problem(name))
+
+    def _problem(self, name: str) -> str:
         try:
             self._read(name)
         except ResultsError as error:
-            return Folder(name, str(error))
-        return Folder(name)
+            return str(error)
+        return ""
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()

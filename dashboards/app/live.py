@@ -1,31 +1,61 @@
 """Live: the sweep that is going on now, in this terminal's folder or another's.
 
-The page asks about twice a second. It is sent what is new since it asked last, and the whole figure
-only where another run has begun or something happened: a run that is watched on its own machine is
-to notice little of it.
+The page asks about twice a second. It is sent what is new since it asked last, and a whole figure
+only where another run has begun, something happened or a run has ended: a run that is watched on
+its own machine is to notice little of it.
 """
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
 import pandas as pd
+import plotly.graph_objects as go
 from dash import Dash, Input, Output, State, dcc, html, no_update
 
 from dashboards import theme
+from dashboards.app import care, one_run
+from dashboards.app.drawings import along
 from dashboards.app.library import Library
-from dashboards.app.parts import graph, problem, table
-from dashboards.figures import now
+from dashboards.app.metrics import metric
+from dashboards.app.parts import DEMO, graph, keep_link, link, nothing_yet, problem, table
+from dashboards.app.sweeps import Ears, Followed
+from dashboards.app.view import varies
+from dashboards.app.words import components
+from dashboards.figures import explore, now
+from dashboards.series import SETTINGS
+from dashboards.settings import shown
 from experiments.estimate import duration
 from experiments.progress import SILENT_S, CurrentRun, Progress
 
 PERIOD_MS = 400
 RUNS_SHOWN = 8
+EVENTS_TOLD = 6
+"""Events that are told in words, the latest ones."""
 
 _Drawn = Mapping[str, Any]
-"""What the page shows: the folder, the run and how many events of it, until when; runs ended."""
+"""What a part of the page shows already: it is sent again only where that has changed."""
+
+_Answer = dict[str, Any]
+"""What changes on the page, by the keys of `_OUTPUTS`; what is not there stays as it is."""
+
+_OUTPUTS = {
+    "link": Output("live-link", "data"),
+    "sweep": Output("live-sweep-drawn", "data"),
+    "chosen": Output("live-choice", "value"),
+    "choices": Output("live-choice", "data"),
+    "are_choices_hidden": Output("live-choices", "hidden"),
+    "head": Output("live-sweep", "children"),
+    "ended": Output("live-ended", "children"),
+    "run": Output("live-run-drawn", "data"),
+    "figure": Output({"graph": "live"}, "figure"),
+    "added": Output({"graph": "live"}, "extendData"),
+    "is_run_hidden": Output("live-run", "hidden"),
+    "results": Output("live-results-drawn", "data"),
+    "results_figure": Output({"graph": "live-results"}, "figure"),
+    "are_results_hidden": Output("live-results", "hidden"),
+}
 
 
 def layout(_library: Library, query: str) -> Any:
@@ -34,143 +64,185 @@ def layout(_library: Library, query: str) -> Any:
     return dmc.Stack(
         [
             dcc.Interval(id="live-clock", interval=PERIOD_MS),
-            dcc.Store(id="live-drawn", data={}),
-            dcc.Store(id="live-wanted", data=folder),
+            dcc.Store(id="live-link"),
+            *(dcc.Store(id=f"live-{part}-drawn", data={}) for part in ("sweep", "run", "results")),
+            html.Div(_choice(folder), id="live-choices", hidden=True),
             html.Div(dmc.Text("Looking for a sweep", c="dimmed"), id="live-sweep"),
-            html.Div(graph("live"), id="live-figure", hidden=True),
+            html.Div([graph("live"), _explained(now.WHAT_TO_SEE)], id="live-run", hidden=True),
+            html.Div(
+                [
+                    dmc.Title("Results so far", order=3),
+                    _explained("A point is the median of those of its repeats that have ended."),
+                    graph("live-results"),
+                ],
+                id="live-results",
+                hidden=True,
+            ),
             html.Div(id="live-ended"),
         ]
     )
 
 
+def _choice(folder: str) -> Any:
+    return dmc.Select(
+        id="live-choice",
+        label="Several sweeps are running: show that in",
+        data=[folder],
+        value=folder,
+        allowDeselect=False,
+        maw=420,
+    )
+
+
+def _explained(text: str) -> Any:
+    return dmc.Text(text, c="dimmed", size="sm", maw="110ch", mb="xs")
+
+
 def connect(app: Dash, library: Library) -> None:
     """Have the page follow the sweep."""
+    keep_link(app, "live-link")
     ears = Ears(library)
 
     @app.callback(
-        Output("live-sweep", "children"),
-        Output({"graph": "live"}, "figure"),
-        Output({"graph": "live"}, "extendData"),
-        Output("live-figure", "hidden"),
-        Output("live-ended", "children"),
-        Output("live-drawn", "data"),
-        Input("live-clock", "n_intervals"),
-        State("live-wanted", "data"),
-        State("live-drawn", "data"),
-        State("live-figure", "hidden"),
+        output=_OUTPUTS,
+        inputs={
+            "_ticks": Input("live-clock", "n_intervals"),
+            "chosen": State("live-choice", "value"),
+            "drawn": {
+                part: State(f"live-{part}-drawn", "data") for part in ("sweep", "run", "results")
+            },
+            "is_hidden": {part: State(f"live-{part}", "hidden") for part in ("run", "results")},
+        },
         # Asked again before it has answered, an answer would be thrown away.
         running=[(Output("live-clock", "disabled"), True, False)],
     )
-    def follow(_ticks: int, wanted: str, drawn: _Drawn, is_hidden: bool) -> tuple[Any, ...]:
-        folder, told = ears.sweep([wanted, drawn.get("folder", "")])
+    def follow(
+        _ticks: int, chosen: str, drawn: Mapping[str, _Drawn], is_hidden: Mapping[str, bool]
+    ) -> _Answer:
+        followed = ears.follow([chosen, drawn["sweep"].get("folder", "")])
+        told = followed.told
         if told is None:
-            ended = _has_ended(library, drawn["folder"]) if drawn.get("folder") else None
-            return ended or _nothing(library), *[no_update] * 5
-        runs = no_update
-        if (drawn.get("folder"), drawn.get("ended")) != (folder, told.ended):
-            runs = _ended_runs(library, folder)
-        head, about = _head(folder, told, ears), {"folder": folder, "ended": told.ended}
-        if told.run is None:  # The figure of the run before stays for a moment.
-            return head, no_update, no_update, no_update, runs, {**drawn, **about}
-        figure, added, is_drawn = no_update, no_update, drawn
-        if not is_hidden:  # Plotly cannot draw what is not there.
-            figure, added = _changes(told.run, drawn)
-            is_drawn = _drawn(told.run)
-        is_live = told.run.is_live
-        return head, figure, added, not is_live, runs, {**is_drawn, **about}
+            answer = _over(library, drawn["sweep"].get("folder", chosen), drawn["sweep"])
+        else:
+            answer = _links(followed, chosen, drawn["sweep"])
+            answer |= _of_sweep(library, followed, told, drawn["sweep"])
+        # Plotly cannot draw what is not there.
+        if told is not None and told.run is not None and not is_hidden["run"]:
+            answer |= _of_run(told.run, drawn["run"])
+        if not is_hidden["results"]:
+            answer |= _of_results(library, answer["sweep"], drawn["results"])
+        return dict.fromkeys(_OUTPUTS, no_update) | answer
 
 
-# --- What goes on -------------------------------------------------------------------------------
+# --- What has changed ---------------------------------------------------------------------------
 
 
-class Ears:
-    """Hears of the sweeps below a root, and for how long nothing new was heard of each.
-
-    That is told by the clock here: whoever sweeps may have another.
-    """
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._heard: dict[str, tuple[float, float]] = {}
-
-    def sweep(self, looked_at: Iterable[str]) -> tuple[str, Progress | None]:
-        """Return a sweep that goes on: one that is looked at, else the one that told last."""
-        for name in filter(None, looked_at):
-            told = self._library.progress(name)
-            if told is not None and self.silent_s(name, told) <= SILENT_S:
-                return name, told
-        going_on = {
-            name: told for name in self._library.sweeps() if (told := self._library.progress(name))
-        }
-        if not going_on:
-            return "", None
-        name = min(going_on, key=lambda each: self.silent_s(each, going_on[each]))
-        return name, going_on[name]
-
-    def silent_s(self, name: str, told: Progress) -> float:
-        """Return for how long a sweep has told nothing but `told`, as far as is known."""
-        now_s = time.monotonic()
-        told_at_s, heard_s = self._heard.get(name, (None, now_s))
-        if told_at_s != told.told_at_s:
-            heard_s = now_s
-        self._heard[name] = told.told_at_s, heard_s
-        return now_s - heard_s
+def _over(library: Library, folder: str, drawn: _Drawn) -> _Answer:
+    """Tell that no sweep goes on, or that the one that was looked at has ended."""
+    if not drawn and library.runs([folder]).empty:
+        return {"head": _nothing(library), "sweep": drawn}
+    answer = {"sweep": {"folder": folder}, "are_choices_hidden": True}
+    if drawn == answer["sweep"]:
+        return answer
+    return {
+        **answer,
+        "head": _has_ended(library, folder),
+        "ended": _ended_runs(library, folder),
+    }
 
 
-def _drawn(run: CurrentRun) -> _Drawn:
-    until_s = run.moments[-1].time_s if run.moments else 0.0
-    return {"run": run.run_id, "events": len(run.events), "until_s": until_s}
+def _links(followed: Followed, chosen: str, drawn: _Drawn) -> _Answer:
+    """Have the link and the choice name the sweep that is followed."""
+    answer: _Answer = {}
+    if drawn.get("folder") != followed.name:
+        answer["link"] = f"?{urlencode({'folder': followed.name})}"
+    if chosen != followed.name:
+        answer["chosen"] = followed.name
+    if drawn.get("going_on") != followed.going_on:
+        answer["choices"] = followed.going_on
+        answer["are_choices_hidden"] = len(followed.going_on) < 2
+    return answer
 
 
-def _changes(run: CurrentRun, drawn: _Drawn) -> tuple[Any, Any]:
+def _of_sweep(library: Library, followed: Followed, told: Progress, drawn: _Drawn) -> _Answer:
+    # What has ended may be there a moment later; a run that is repeated adds no row.
+    ended = [told.ended, len(library.runs([followed.name]))]
+    about = {"folder": followed.name, "ended": ended, "going_on": followed.going_on}
+    answer: _Answer = {"head": _head(followed, told), "sweep": about}
+    if any(drawn.get(key) != about[key] for key in ("folder", "ended")):
+        answer["ended"] = _ended_runs(library, followed.name)
+    if told.run is not None:  # Between two runs what was shown stays for a moment.
+        answer["is_run_hidden"] = not told.run.is_live
+        is_empty = told.run.is_live or library.points([followed.name]).empty
+        answer["are_results_hidden"] = is_empty
+    return answer
+
+
+def _of_run(run: CurrentRun, drawn: _Drawn) -> _Answer:
     """Return the figure, if it must be drawn anew, and else what to add to it."""
-    if (drawn.get("run"), drawn.get("events")) != (run.run_id, len(run.events)):
-        return now.draw(run), no_update
+    until_s = run.moments[-1].time_s if run.moments else 0.0
+    about = {"run_id": run.run_id, "events": len(run.events), "until_s": until_s}
+    if any(drawn.get(key) != about[key] for key in ("run_id", "events")):
+        return {"figure": now.draw(run), "run": about}
     moments = [moment for moment in run.moments if moment.time_s > drawn["until_s"]]
     if not moments:
-        return no_update, no_update
+        return {}
     added = now.extension(run, moments)
-    return no_update, [added, list(range(len(added["y"])))]
+    return {"added": [added, list(range(len(added["y"])))], "run": about}
+
+
+def _of_results(library: Library, sweep: _Drawn, drawn: _Drawn) -> _Answer:
+    about = {key: sweep.get(key) for key in ("folder", "ended")}
+    points = library.points([about["folder"] or ""])
+    if drawn == about or points.empty:
+        return {}
+    return {"results_figure": _results(points), "results": about}
+
+
+def _results(points: pd.DataFrame) -> go.Figure:
+    swept = along(points)
+    x, y = (_axis(key) for key in (swept, "throughput_rps"))
+    return explore.draw(points, x, y, along=swept).update_layout(uirevision=True)
+
+
+def _axis(key: str) -> explore.Axis:
+    column, about = metric(key, "p99")
+    return explore.Axis(column, about.title, about.ticks, is_log=about.is_log)
 
 
 # --- What is shown ------------------------------------------------------------------------------
 
 
 def _nothing(library: Library) -> Any:
-    return dmc.Alert(
-        [
-            dmc.Text(
-                f"A sweep that runs in another terminal, or as a Ray job, appears here by itself "
-                f"where its results are below {library.root}. To see one:"
-            ),
-            dmc.Code("paxoscope run demo", block=True),
-        ],
-        title="No sweep is running",
-        color="blue",
+    said = (
+        "A sweep that runs in another terminal, or as a job on a cluster that is followed in one, "
+        f"appears here by itself where its results are below {library.root}. To see one:"
     )
+    return nothing_yet("No sweep is running", said, DEMO)
 
 
 def _has_ended(library: Library, folder: str) -> Any:
     return dmc.Alert(
-        dmc.Anchor("Look at its results", href=_results(folder)),
+        link("Look at its results", _explored(folder)),
         title=f"The sweep in {library.root / folder} has ended",
         color="teal",
     )
 
 
-def _head(folder: str, told: Progress, ears: Ears) -> Any:
+def _head(followed: Followed, told: Progress) -> Any:
+    to = _explored(followed.name)
     return dmc.Stack(
         [
             dmc.Group(
                 [
                     dmc.Title(f"Live: {told.suite}", order=2),
-                    dmc.Anchor(f"results so far in {folder}", href=_results(folder), size="sm"),
+                    link(f"results so far in {followed.name}", to),
                 ],
                 align="baseline",
             ),
-            *_silence(ears.silent_s(folder, told)),
+            *_silence(followed.silent_s),
             _how_far(told),
-            _current(told.run) if told.run else dmc.Text("Getting ready", c="dimmed"),
+            _current(told.run, told.beside) if told.run else dmc.Text("Getting ready", c="dimmed"),
         ]
     )
 
@@ -182,8 +254,8 @@ def _silence(silent_s: float) -> Sequence[Any]:
         problem(
             "No sign of life",
             f"Nothing was heard for {duration(silent_s)}, at least: this sweep was stopped by "
-            "force, or its machine is. What had finished is kept; the same command goes on with "
-            "the rest.",
+            "force, or its machine is, or whoever follows it. What had finished is kept; the same "
+            "command goes on with the rest.",
         )
     ]
 
@@ -210,10 +282,11 @@ def _how_far(told: Progress) -> Any:
     )
 
 
-def _current(run: CurrentRun) -> Any:
-    name = dmc.Text([dmc.Text("Now: ", span=True, c="dimmed"), run.name])
+def _current(run: CurrentRun, beside: int) -> Any:
+    others = f" and {beside} more" if beside else ""
+    name = dmc.Text([dmc.Text("Now: ", span=True, c="dimmed"), run.name + others])
     if not run.is_live:
-        when = "Its numbers come when it has ended."
+        when = "A run in virtual time tells its numbers when it has ended."
         return dmc.Stack([name, dmc.Text(when, c="dimmed", size="sm")], gap=4)
     if not run.moments:
         return dmc.Stack([name, dmc.Text("Its actors start.", c="dimmed", size="sm")], gap=4)
@@ -232,15 +305,18 @@ def _current(run: CurrentRun) -> Any:
         )
         for title, value in numbers.items()
     ]
-    return dmc.Stack([name, dmc.SimpleGrid(cards, cols=4), *_happenings(run)])
+    return dmc.Stack([name, dmc.SimpleGrid(cards, cols={"base": 2, "sm": 4}), *_happenings(run)])
 
 
-def _happenings(run: CurrentRun) -> Sequence[Any]:
-    words = [
-        " ".join(filter(None, (f"{each.time_s:.1f} s", each.event, each.target, each.detail)))
-        for each in run.events
-    ]
-    return [dmc.Text(f"Happened: {'; '.join(words)}", size="sm")] if words else []
+def _happenings(run: CurrentRun) -> Iterator[Any]:
+    """Yield what happened last, in words."""
+    events = now.happenings(run)
+    earlier = len(events) - EVENTS_TOLD
+    words: list[Any] = [f"{earlier} before; "] if earlier > 0 else []
+    for event in events[-EVENTS_TOLD:]:
+        words += [f"{event.time_s:.1f} s ", *components(event.text), "; "]
+    if words:
+        yield dmc.Text(["Happened: ", *words[:-1]], size="sm")
 
 
 def _ended_runs(library: Library, folder: str) -> Any:
@@ -248,16 +324,22 @@ def _ended_runs(library: Library, folder: str) -> Any:
     runs = library.runs([folder])
     if runs.empty:
         return []
+    said = library.linted([folder])
+    swept = [key for key in ("repeat", *SETTINGS) if key != "replicas" and varies(runs[key])]
     latest = runs.sort_values("started_at", ascending=False).head(RUNS_SHOWN)
-    head = ["run", "throughput (req/s)", "p50 (ms)", "p99 (ms)", "outcome"]
-    return [dmc.Title("Ended last", order=3), table(head, map(_row, _records(latest)))]
+    rows = [
+        _row(run, swept, said[said["run_id"] == run["run_id"]]) for run in latest.to_dict("records")
+    ]
+    head = ["run", "", "throughput (req/s)", "p50 (ms)", "p99 (ms)", "outcome"]
+    return [dmc.Title("Ended last", order=3), table(head, rows)]
 
 
-def _row(run: Mapping[Any, Any]) -> list[Any]:
+def _row(run: Mapping[Any, Any], swept: Sequence[str], said: pd.DataFrame) -> list[Any]:
+    settings = [f"{key} = {shown(run[key])}" for key in swept]
     name = f"{theme.label(run['protocol'])}, n = {run['replicas']}, {run['clients']:,} clients"
-    link = urlencode({"folder": run["folder"], "run": run["run_id"]})
     return [
-        dmc.Anchor(name, href=f"/run?{link}", size="sm"),
+        link(", ".join([name, *settings]), one_run.link(run["folder"], run["run_id"])),
+        dmc.Group(list(care.mark(said))),
         f"{run['throughput_rps']:,.0f}" if run["outcome"] == "ok" else theme.GAP,
         theme.significant(run["latency_ms_p50"]),
         theme.significant(run["latency_ms_p99"]),
@@ -265,11 +347,7 @@ def _row(run: Mapping[Any, Any]) -> list[Any]:
     ]
 
 
-def _records(runs: pd.DataFrame) -> list[dict[Any, Any]]:
-    return runs.to_dict("records")
-
-
-def _results(folder: str) -> str:
+def _explored(folder: str) -> str:
     return f"/?{urlencode({'folders': folder})}"
 
 

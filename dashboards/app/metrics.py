@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from dashboards import theme
-from dashboards.series import PERCENTILES
+from dashboards.series import LATENCIES
 from experiments.spec import RunConfig
 
 
@@ -23,9 +23,6 @@ class Metric(NamedTuple):
 
 LATENCY = "latency"
 """The metric that stands for one column a percentile."""
-
-LATENCIES: Mapping[str, str] = MappingProxyType({**PERCENTILES, "mean": "latency_ms_mean"})
-"""By what of the latency is asked for: its column."""
 
 _PLAIN = theme.PLAIN_TICKS
 

@@ -9,15 +9,17 @@ from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
 import msgspec
+import numpy as np
 import pandas as pd
 
 from dashboards import bottleneck, theme
-from dashboards.app import care
+from dashboards.app import care, parts
 from dashboards.app.library import Library
 from dashboards.app.parts import caution, graph, problem, table
-from dashboards.app.view import shown
 from dashboards.faults import FaultyRun, happened, has_faults
 from dashboards.figures import distribution, hosts, over_time
+from dashboards.series import cpu_per_request
+from dashboards.settings import shown
 from experiments import results, summarise
 from experiments.linter import TOO_SHORT, lint
 from experiments.results import ResultsError
@@ -26,7 +28,10 @@ from experiments.spec import RunConfig
 _TABLES = ("timeline", "latency", "counters", "events")
 _VERDICT = ("outcome", "safety", "retried", "unavailability_s", "recovery_s", "lag_ms")
 _PROVENANCE = ("started_at", "wall_s", "backend", "seed", "run_id", "suite", "commit")
-_MACHINE = ("cpu_model", "cores", "memory_bytes", "os")
+_WHERE = {"sim": "virtual time", "live": "live, on Ray", "null_actor": "null actors, on Ray"}
+"""Where a run took place, by its backend."""
+
+_MACHINE = ("nodes", "cpu_model", "cores", "memory_bytes", "os")
 MEANINGS = {
     key: " ".join(
         each.description for each in typing.get_args(hint) if hasattr(each, "description")
@@ -72,6 +77,8 @@ def layout(library: Library, query: str) -> Any:
     """Return the page for the query of a link: `folder` and `run`."""
     said = parse_qs(query)
     folder, run_id = (said.get(key, [""])[-1] for key in ("folder", "run"))
+    if not folder and not run_id:
+        return _choose()
     try:
         return dmc.Stack(list(_page(library, folder, run_id)))
     except ResultsError as error:
@@ -81,6 +88,11 @@ def layout(library: Library, query: str) -> Any:
 def link(folder: str, run_id: str) -> str:
     """Return the address of the page of a run."""
     return f"/run?{urlencode({'folder': folder, 'run': run_id})}"
+
+
+def _choose() -> Any:
+    said = ["Click a point in ", parts.link("Explore", "/"), ": a run of it opens here."]
+    return dmc.Alert(dmc.Text(said, size="sm"), title="Choose a run", color="blue")
 
 
 def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
@@ -98,7 +110,7 @@ def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
         yield problem("What happened over time cannot be read", str(error))
         measured = None
     yield from _verdict(found, measured)
-    yield from _numbers(runs, found, measured)
+    yield from _numbers(runs, found)
     if measured is not None:
         yield from _figures(path, found, measured)
     yield _recorded(run)
@@ -110,7 +122,7 @@ def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
 def _head(run: "pd.Series[Any]", folder: str) -> Any:
     title = f"{theme.label(run['protocol'])}, n = {run['replicas']}, {_load(run)}"
     case = f"{run['case']}, " if run["case"] else ""
-    where = "virtual time" if run["backend"] == "sim" else "live, on Ray"
+    where = _WHERE.get(run["backend"], run["backend"])
     return dmc.Group(
         [
             dmc.Title(html.unescape(title), order=2),
@@ -142,26 +154,19 @@ def _links(runs: pd.DataFrame, run: "pd.Series[Any]", folder: str) -> Any:
     ]
     return dmc.Group(
         [
-            # The address of a page decides what is shown: only a fresh one shows another run.
-            *(
-                dmc.Anchor(name, href=link(folder, to), refresh=True, size="sm")
-                for name, to in found
-            ),
-            _anchor("All points of these results", "/", folders=folder),
-            _anchor("Compare these results", "/compare", b=folder),
+            *(parts.link(name, link(folder, to), loads=True) for name, to in found),
+            parts.link("All points of these results", f"/?{urlencode({'folders': folder})}"),
+            parts.link("Compare these results", f"/compare?{urlencode({'b': folder})}"),
         ],
         gap="lg",
     )
 
 
-def _anchor(name: str, path: str, **query: str) -> Any:
-    return dmc.Anchor(name, href=f"{path}?{urlencode(query)}", size="sm")
-
-
 def same_point(runs: pd.DataFrame, run: "pd.Series[Any]", apart_from: str = "seed") -> pd.DataFrame:
     """Return the runs with the settings of one of them, but for the seed and another setting."""
     keys = [key for key in RunConfig.__struct_fields__ if key not in {"seed", apart_from}]
-    return runs[(runs[keys] == run[keys]).all(axis=1)]
+    # Column by column is faster than all at once, and every point that is hovered over asks.
+    return runs[np.logical_and.reduce([runs[key] == run[key] for key in keys])]
 
 
 # --- What it says -------------------------------------------------------------------------------
@@ -182,13 +187,9 @@ def _verdict(found: pd.DataFrame, measured: Measured | None) -> Iterator[Any]:
         yield dmc.Alert(lines, title=said.headline, color="blue", variant="light")
 
 
-def _numbers(runs: pd.DataFrame, found: pd.DataFrame, measured: Measured | None) -> Iterator[Any]:
+def _numbers(runs: pd.DataFrame, found: pd.DataFrame) -> Iterator[Any]:
     run = found.iloc[0]
-    of_all = (
-        lint(runs)
-        if measured is None
-        else lint(runs, timeline=measured.timeline, counters=measured.counters)
-    )
+    of_all = lint(runs)
     said = of_all[of_all["run_id"] == run["run_id"]]
     numbers = _told(run)
     yield dmc.SimpleGrid(
@@ -210,7 +211,6 @@ def _about(number: Number, found: pd.DataFrame, said: pd.DataFrame) -> pd.DataFr
 
 
 def _told(run: "pd.Series[Any]") -> list[Number]:
-    cpu = theme.significant(run["cpu_us_per_request"])
     found = [
         Number("Throughput", theme.si(run["throughput_rps"], "req/s"), "throughput_rps"),
         *(
@@ -221,7 +221,7 @@ def _told(run: "pd.Series[Any]") -> list[Number]:
                 ("99.9th percentile", "latency_ms_p999"),
             )
         ),
-        Number("CPU of all hosts", f"{cpu} \N{MICRO SIGN}s/req", "cpu_us_per_request"),
+        Number("CPU of all hosts", cpu_per_request(run), "cpu_us_per_request"),
     ]
     if run["faults"]:
         for title, column in (("Longest gap", "unavailability_s"), ("Recovery", "recovery_s")):

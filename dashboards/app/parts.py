@@ -1,6 +1,7 @@
 """What several pages are put together from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,9 +9,10 @@ import dash_mantine_components as dmc
 import pandas as pd
 import plotly.graph_objects as go
 from dash import Dash, Input, dcc
+from dash.development.base_component import Component
 
-from dashboards.app import export
-from experiments.linter import RULES
+from dashboards.app import care, export
+from experiments.linter import by_rule
 
 GRAPH: Any = {
     "displaylogo": False,
@@ -22,6 +24,14 @@ GRAPH: Any = {
     "plotlyServerURL": "",
 }
 """How graphs behave."""
+
+DEMO = "paxoscope run demo"
+"""The command that makes results where there are none."""
+
+_WORD_MAX = 40
+"""Most letters of a word in a table; longer ones are broken."""
+
+_SMALL = "var(--mantine-font-size-sm)"
 
 
 def graph(name: str, figure: go.Figure | None = None, code: str = "") -> Any:
@@ -58,10 +68,22 @@ def keep_link(app: Dash, store: str) -> None:
     )
 
 
+def link(text: str, href: str, *, loads: bool = False, size: str = _SMALL, heard: str = "") -> Any:
+    """Return a link within the site, of a font size; with `loads` the browser loads what is there.
+
+    What is `heard` after the text is not seen: it is for those to whom a page is read.
+
+    Without, only a link to another page shows anything new: within one the address is not read.
+    """
+    # Mantine's own would decode the address: a folder's name with a % or # in it would be lost.
+    words = [text, dmc.VisuallyHidden(heard)] if heard else text
+    return dcc.Link(words, href=href, refresh=loads, className="link", style={"fontSize": size})
+
+
 def report_link(name: str) -> Any:
     """Return a link to the offline report of a result folder, or of a reproduction."""
     # It leads to a file, not to a page.
-    return dmc.Anchor("Report", href=f"/report/{quote(name)}", refresh=True, size="sm")
+    return link("Report", f"/report/{quote(name)}", loads=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
@@ -69,11 +91,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     return dmc.Table(
         [
             dmc.TableThead(dmc.TableTr([dmc.TableTh(each) for each in head])),
-            dmc.TableTbody([dmc.TableTr([dmc.TableTd(each) for each in row]) for row in rows]),
+            dmc.TableTbody([dmc.TableTr([_cell(each) for each in row]) for row in rows]),
         ],
         striped=True,
         fz="sm",
     )
+
+
+def _cell(content: Any) -> Any:
+    # Were all words broken anywhere, columns could become so narrow that short ones were, too.
+    is_long = any(len(word) > _WORD_MAX for word in _words(content))
+    return dmc.TableTd(content, className="long" if is_long else None)
+
+
+def _words(content: Any) -> Iterator[str]:
+    if isinstance(content, Component):
+        yield from _words(getattr(content, "children", None))
+    elif isinstance(content, list | tuple):
+        for each in content:
+            yield from _words(each)
+    else:
+        yield from str(content).split()
 
 
 def problem(title: str, *lines: str) -> Any:
@@ -81,28 +119,28 @@ def problem(title: str, *lines: str) -> Any:
     return dmc.Alert([dmc.Text(line, size="sm") for line in lines], title=title, color="orange")
 
 
-def caution(said: pd.DataFrame) -> Any | None:
+def no_results(title: str, root: Path) -> Any:
+    """Return a notice that there are no results below the root."""
+    said = f"There are no results below {root} yet. This makes some in a minute or two:"
+    return nothing_yet(title, said, DEMO)
+
+
+def nothing_yet(title: str, said: str, command: str) -> Any:
+    """Return a notice that there is nothing to show, and the command that makes something."""
+    return dmc.Alert([dmc.Text(said), dmc.Code(command, block=True)], title=title, color="blue")
+
+
+def caution(said: pd.DataFrame, title: str | None = "Read with care") -> Any | None:
     """Return what the linter says of runs, as `experiments.linter.lint` does; None for nothing."""
     if said.empty:
         return None
-    lines = []
-    for rule, rows in said.groupby("rule", sort=False):
-        about = RULES[str(rule)]
-        lines.append(
-            dmc.ListItem(
-                [
-                    dmc.Text(f"{_summed(rows['words'])}. ", span=True, inherit=True, fw=600),
-                    f"{about.reason} {about.advice}",
-                ]
-            )
+    lines = [
+        dmc.ListItem(
+            [
+                dmc.Text(f"{each.words}. ", span=True, inherit=True, fw=600),
+                f"{each.rule.reason} {each.rule.advice}",
+            ]
         )
-    colour = "red" if "error" in set(said["severity"]) else "yellow"
-    return dmc.Alert(dmc.List(lines, size="sm"), title="Read with care", color=colour)
-
-
-def _summed(words: "pd.Series[str]") -> str:
-    """Return what is said of runs, or of one of them where it differs."""
-    if len(words) == 1:
-        return words.iloc[0]
-    instance = ", for instance" if words.nunique() > 1 else ""
-    return f"{len(words)} runs{instance}: {words.iloc[0]}"
+        for each in by_rule(said)
+    ]
+    return dmc.Alert(dmc.List(lines, size="sm"), title=title, color=care.colour(said))

@@ -10,7 +10,7 @@ from flask import Response, send_file
 
 from dashboards import report, reproduction
 from dashboards.app.library import Library
-from dashboards.app.parts import report_link, table
+from dashboards.app.parts import no_results, report_link, table
 from experiments.results import ResultsError
 
 
@@ -24,16 +24,7 @@ def layout(library: Library, _query: str) -> Any:
         ),
     ]
     if not rows:
-        return dmc.Alert(
-            [
-                dmc.Text(
-                    f"There are no results below {library.root} yet. This makes some in two "
-                    "minutes:"
-                ),
-                dmc.Code("paxoscope run demo", block=True),
-            ],
-            title="Nothing to report yet",
-        )
+        return no_results("Nothing to report yet", library.root)
     return dmc.Stack(
         [
             dmc.Title("Reports", order=2),

@@ -1,16 +1,17 @@
 """Reproduction: the scorecard of the evaluation, and the figures that its claims stand on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
-from dash import ALL, Dash, Input, Output, ctx, dcc, html, no_update
+from dash import ALL, Dash, Input, Output, State, ctx, dcc, html
 
 from dashboards import reproduction
 from dashboards.app.library import Library
-from dashboards.app.parts import graph, keep_link, problem, table
+from dashboards.app.parts import graph, keep_link, nothing_yet, problem, table
 from experiments.evaluation import FIGURES, Figure
 from experiments.results import ResultsError
 
@@ -38,6 +39,9 @@ SHOWN_IN: Mapping[str, Sequence[str]] = MappingProxyType(
 )
 """The figures in which a claim can be seen, by the id of the claim."""
 
+_Choice = dict[str, str]
+"""An item of a Select: its value and its label."""
+
 _CODE = """\
 from pathlib import Path
 
@@ -56,7 +60,8 @@ def layout(library: Library, query: str) -> Any:
     if not names:
         return _empty(library)
     said = {key: values[-1] for key, values in parse_qs(query).items()}
-    figures = {each.figure_id: each.title for each in drawable()}
+    name = said["folder"] if said.get("folder") in names else names[0]
+    figures = choices(library.root / name)
     return dmc.Stack(
         [
             dcc.Store(id="reproduced-link"),
@@ -65,7 +70,7 @@ def layout(library: Library, query: str) -> Any:
                 id="reproduced-folder",
                 label="Reproduction",
                 data=names,
-                value=said["folder"] if said.get("folder") in names else names[0],
+                value=name,
                 allowDeselect=False,
                 maw=420,
             ),
@@ -75,13 +80,15 @@ def layout(library: Library, query: str) -> Any:
             dmc.Select(
                 id="reproduced-figure",
                 label="Figure",
-                data=[{"value": each, "label": title} for each, title in figures.items()],
-                value=said["figure"] if said.get("figure") in figures else next(iter(figures)),
+                data=figures,
+                value=_chosen(said.get("figure"), figures),
+                placeholder="There is none yet",
                 allowDeselect=False,
                 searchable=True,
                 maw=420,
             ),
             dcc.Loading(html.Div(id="reproduced-drawn", style={"minHeight": 520}), delay_show=300),
+            html.Div(id="reproduced-lacking"),
         ]
     )
 
@@ -90,20 +97,30 @@ def connect(app: Dash, library: Library) -> None:
     """Have the choices and the links of claims change what is shown, and the link."""
     keep_link(app, "reproduced-link")
 
-    @app.callback(Output("reproduced-scores", "children"), Input("reproduced-folder", "value"))
-    def show_scores(name: str) -> Any:
+    @app.callback(
+        Output("reproduced-scores", "children"),
+        Output("reproduced-lacking", "children"),
+        Output("reproduced-figure", "data"),
+        Input("reproduced-folder", "value"),
+    )
+    def show_scores(name: str) -> tuple[Any, Any, Any]:
         try:
-            return scorecard(reproduction.read_scores(library.reproduction(name)))
+            folder = library.reproduction(name)
         except ResultsError as error:
-            return problem("This scorecard cannot be shown", str(error))
+            return problem("This reproduction cannot be shown", str(error)), None, []
+        return _scores(folder), lacking(folder), choices(folder)
 
     @app.callback(
         Output("reproduced-figure", "value"),
         Input({"claim": ALL, "figure": ALL}, "n_clicks"),
+        Input("reproduced-figure", "data"),
+        State("reproduced-figure", "value"),
         prevent_initial_call=True,
     )
-    def choose(clicks: list[int | None]) -> Any:
-        return ctx.triggered_id["figure"] if any(clicks) else no_update
+    def choose(clicks: list[int | None], figures: list[_Choice], shown: str | None) -> str | None:
+        if isinstance(ctx.triggered_id, dict) and any(clicks):
+            return str(ctx.triggered_id["figure"])
+        return _chosen(shown, figures)
 
     @app.callback(
         Output("reproduced-drawn", "children"),
@@ -111,31 +128,74 @@ def connect(app: Dash, library: Library) -> None:
         Input("reproduced-folder", "value"),
         Input("reproduced-figure", "value"),
     )
-    def show_figure(name: str, figure_id: str) -> tuple[Any, str]:
+    def show_figure(name: str, figure_id: str | None) -> tuple[Any, str]:
+        if figure_id is None:
+            said = "No suite that a figure is drawn from has results in this reproduction."
+            return problem("No figure can be drawn yet", said), f"?{urlencode({'folder': name})}"
         query = urlencode({"folder": name, "figure": figure_id})
         return dmc.Stack(list(drawn(library, name, FIGURES[figure_id]))), f"?{query}"
 
 
 def _empty(library: Library) -> Any:
+    said = f"There is no reproduction below {library.root} yet. One takes 3 minutes:"
+    return nothing_yet("Nothing to show yet", said, "paxoscope reproduce --quick")
+
+
+# --- Which figures there are --------------------------------------------------------------------
+
+
+def choices(folder: Path) -> list[_Choice]:
+    """Return the figures that can be chosen, as a Select takes them: those that can be drawn."""
+    return [{"value": each.figure_id, "label": each.title} for each in _drawable(folder)]
+
+
+def _drawable(folder: Path) -> list[Figure]:
+    # Those of no suite are on the page of messages.
+    return [figure for figure in reproduction.drawable(folder) if figure.suites]
+
+
+def _chosen(wanted: str | None, figures: Sequence[_Choice]) -> str | None:
+    """Return the figure that is wanted, else the first; None where there is none."""
+    there = [each["value"] for each in figures]
+    return wanted if wanted in there else next(iter(there), None)
+
+
+def lacking(folder: Path) -> Any:
+    """Say which figures have no results in a reproduction, and which command makes them."""
+    there = _drawable(folder)
+    titles = [each.title for each in FIGURES.values() if each.suites and each not in there]
+    if not titles:
+        return []
+    are = "figure has" if len(titles) == 1 else "figures have"
     return dmc.Alert(
         [
-            dmc.Text(f"There is no reproduction below {library.root} yet. One takes 3 minutes:"),
-            dmc.Code("paxoscope reproduce --quick", block=True),
+            dmc.Text(f"{'; '.join(titles)}.", size="sm"),
+            dmc.Text("To make what they are drawn from, beside what there is:", size="sm", mt="xs"),
+            dmc.Code(reproduction.command(folder), block=True),
         ],
-        title="Nothing to show yet",
+        title=f"{len(titles)} {are} no results here",
+        color="blue",
+        variant="light",
     )
-
-
-def drawable() -> list[Figure]:
-    """Return the figures that can be chosen: those that are drawn from the results of suites."""
-    return [figure for figure in FIGURES.values() if figure.suites]
 
 
 # --- The scorecard ------------------------------------------------------------------------------
 
 
-def scorecard(scores: Sequence[Mapping[str, str]]) -> Any:
-    """Return the claims, as `dashboards.reproduction.read_scores` does, with links to figures."""
+def _scores(folder: Path) -> Any:
+    there = [each.figure_id for each in FIGURES.values() if not each.suites]
+    there += [each.figure_id for each in _drawable(folder)]
+    try:
+        return scorecard(reproduction.read_scores(folder), there)
+    except ResultsError as error:
+        return problem("This scorecard cannot be shown", str(error))
+
+
+def scorecard(scores: Sequence[Mapping[str, str]], figure_ids: Collection[str]) -> Any:
+    """Return the claims, as `dashboards.reproduction.read_scores` does, with links to figures.
+
+    Only to those of `figure_ids`: there is nothing to see in the others.
+    """
     found = [score["verdict"] for score in scores]
     badges = [_badge(f"{found.count(each)} {each}", each) for each in _COLOURS if found.count(each)]
     rows = [
@@ -145,7 +205,7 @@ def scorecard(scores: Sequence[Mapping[str, str]]) -> Any:
             dmc.Text(score["ours"], fw=600, size="sm"),
             _badge(score["verdict"], score["verdict"]),
             score["reason"],
-            dmc.Stack(list(_links(score["id"])), gap=2),
+            dmc.Stack(list(_links(score["id"], figure_ids)), gap=2),
         ]
         for score in scores
     ]
@@ -156,10 +216,13 @@ def _badge(text: str, verdict: str) -> Any:
     return dmc.Badge(text, color=_COLOURS[verdict], variant="light", miw="max-content")
 
 
-def _links(claim_id: str) -> Iterator[Any]:
+def _links(claim_id: str, figure_ids: Collection[str]) -> Iterator[Any]:
     """Yield what leads to the figures of a claim: down this page, or to that of the messages."""
     for figure_id in SHOWN_IN.get(claim_id, ()):
         figure = FIGURES[figure_id]
+        if figure_id not in figure_ids:
+            yield dmc.Text(f"{figure.title} (no results)", c="dimmed", size="sm")
+            continue
         to = "#figures" if figure.suites else "/messages"
         identity = {"claim": claim_id, "figure": figure_id}
         # Its clicks are counted, which those of an Anchor are not.

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import waitress  # type: ignore[import-untyped] # It publishes no type information.
 from dash import Dash, Input, Output, State
+from flask import Flask
 
 from dashboards.app import (
     compared,
@@ -92,9 +93,10 @@ def _route(app: Dash, library: Library) -> None:
         State("address", "search"),
     )
     def show(path: str | None, query: str | None) -> tuple[Any, Any, str]:
-        page = PAGES.get(path or "/", _NOT_FOUND)
+        address = "/" + (path or "").strip("/")
+        page = PAGES.get(address, _NOT_FOUND)
         shown = _shown(page, library, (query or "").removeprefix("?"))
-        return shown, frame.links(in_head, path), f"{page.title} - Paxoscope"
+        return shown, frame.links(in_head, address), f"{page.title} - Paxoscope"
 
 
 def _shown(page: Page, library: Library, query: str) -> Any:
@@ -120,17 +122,21 @@ def serve(root: Path, host: str, port: int) -> NoReturn:
     """
     ends = _signals_raise()
     with _listen(host, port) as listening:
-        is_local = _is_loopback(host)
-        app = create(root, security.LOOPBACK_NAMES if is_local else None)
-        server = waitress.create_server(app.server, sockets=[listening], threads=_THREADS)
-        if not is_local:
+        app = create(root, _answers_to(host))
+        if not _is_loopback(host):
             _warn(host)
-        # A browser asks for more at once than there are threads: no news for a terminal.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         name = f"[{host}]" if ":" in host else host
         print(f"dashboard: http://{name}:{listening.getsockname()[1]}/", flush=True)
-        server.run()  # Swallows what a signal raises.
+        answer(app.server, listening)
     raise ends[-1]
+
+
+def answer(app: Flask, listening: socket.socket) -> None:
+    """Answer whoever calls at `listening`, until a signal raises."""
+    # A browser asks for more at once than there are threads: no news for a terminal.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    server = waitress.create_server(app, sockets=[listening], threads=_THREADS)
+    server.run()  # Swallows what a signal raises.
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -140,6 +146,12 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
         raise InputError(f"cannot serve at {host}, port {port}: {reason}") from error
+
+
+def _answers_to(host: str) -> Sequence[str] | None:
+    """Return what a server at an address is called by those who may ask it; None for anything."""
+    # There are many loopback addresses: a page from afar has the name of none of them.
+    return (*security.LOOPBACK_NAMES, host.lower()) if _is_loopback(host) else None
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,17 +9,28 @@ from urllib.parse import parse_qs, urlencode
 
 import pandas as pd
 
-from dashboards.app.metrics import LATENCIES, METRICS, SETTINGS
+from dashboards.app.metrics import METRICS, SETTINGS
 from dashboards.figures.explore import FOLDER
+from dashboards.series import LATENCIES
 from dashboards.series import SETTINGS as FURTHER_KEYS
+from dashboards.settings import shown
 
 NONE = ""
-"""No facets; for the figure, axes of one's own; for x, what was swept."""
+"""No facets; for the figure, axes of one's own; for x, what was swept; for sort, as it was set."""
 
 PROTOCOL = "protocol"
 
 KEYS = (PROTOCOL, "clients", *FURTHER_KEYS, FOLDER)
 """What can be coloured by, split by and filtered by: the whole configuration, and the folder."""
+
+
+SORTS: Mapping[str, str] = MappingProxyType(
+    {NONE: "Settings", "throughput_rps": "Throughput", "latency_ms_p99": "p99"}
+)
+"""What the table of the points can be sorted by, and how it is called there."""
+
+_DIGITS_MAX = 6
+"""Of the number of a page: no table has more."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,10 @@ class View:
     """None: as is usual for the metric."""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """By setting, the values that are shown; all where it is not there."""
+    page: int = 0
+    """Of the table of the points; 0 where it is closed."""
+    sort: str = NONE
+    """By what the table is sorted: one of `SORTS`."""
 
     def to_query(self) -> str:
         """Return the query part of a link: what differs from the defaults, from `?` on."""
@@ -55,7 +70,7 @@ class View:
         said = _parsed(query.removeprefix("?"))
         default = cls()
         return cls(
-            folders=tuple(said.get("folders", ())),
+            folders=tuple(dict.fromkeys(said.get("folders", ()))),
             figure=said.get("figure", [default.figure])[-1],
             x=_one_of({NONE, *METRICS, *SETTINGS}, said, "x", default.x),
             y=_one_of({*METRICS, *SETTINGS}, said, "y", default.y),
@@ -65,6 +80,8 @@ class View:
             log_x=_flag(said, "log_x", default.log_x),
             log_y=_flag(said, "log_y", default.log_y),
             filters=_filters(said.get("filters", [])),
+            page=_count(said.get("page", [""])[-1]),
+            sort=_one_of(SORTS, said, "sort", default.sort),
         )
 
     def chosen(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -83,13 +100,6 @@ def values_of(table: pd.DataFrame, key: str, texts: Collection[str]) -> list[obj
 def varies(column: "pd.Series[Any]") -> bool:
     """Say whether a column, not empty, holds several values; much faster than to count them."""
     return bool((column != column.iloc[0]).any())
-
-
-def shown(value: object) -> str:
-    """Return a value of a setting as it is shown: whole numbers without a point."""
-    if isinstance(value, float) and value.is_integer():
-        return f"{value:.0f}"
-    return str(value)
 
 
 def _parsed(query: str) -> dict[str, list[str]]:
@@ -114,6 +124,10 @@ def _one_of(known: Collection[str], said: Mapping[str, list[str]], key: str, def
 
 def _flag(said: Mapping[str, list[str]], key: str, default: bool | None) -> bool | None:
     return {"0": False, "1": True}.get(said.get(key, [""])[-1], default)
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX else 0
 
 
 def _filters(texts: list[str]) -> Mapping[str, tuple[str, ...]]:

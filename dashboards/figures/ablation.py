@@ -18,7 +18,7 @@ _SWITCHES = ["batch_bytes_max", "window", "ack_delay_ms"]
 
 def draw(points: pd.DataFrame) -> go.Figure:
     """Plot throughput and median latency of each case; one point a protocol and case."""
-    ordered = points.sort_values(_SWITCHES, kind="stable", ignore_index=True)
+    ordered = points.sort_values(_SWITCHES, kind="stable")
     drawn = bars.grouped(ordered, [escape(case) for case in ordered["case"]])
     figure = theme.panels(TITLE, rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06)
     throughputs = [theme.si(rate) for rate in drawn["throughput_rps"]]

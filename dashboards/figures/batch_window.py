@@ -68,7 +68,8 @@ def _cells(protocol: str, rows: pd.DataFrame, right: float) -> go.Heatmap:
     """Return a heat map with its scale to the `right` of it, in shares of the figure's width."""
     panel = _PANELS[protocol]
     hovers = [_hover_text(protocol, row) for row in rows.to_dict("records")]
-    table = rows.assign(hover=hovers).pivot(index=panel.batch, columns=panel.window)
+    told = rows.assign(hover=hovers, name=rows.index)
+    table = told.pivot(index=panel.batch, columns=panel.window)
     throughput = table["throughput_rps"]
     return go.Heatmap(
         x=[f"{window:,}" for window in throughput.columns],
@@ -80,6 +81,7 @@ def _cells(protocol: str, rows: pd.DataFrame, right: float) -> go.Heatmap:
         texttemplate="%{text}",
         hovertext=table["hover"],
         hoverinfo="text",
+        customdata=table["name"].to_numpy(object).tolist(),
         xgap=2,
         ygap=2,
         colorscale=[[0, theme.tint(protocol, 0)], [1, theme.tint(protocol, _DARKEST)]],

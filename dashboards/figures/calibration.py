@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
+from dashboards.series import marks
 
 TITLE = "What is fitted, and what depends on it"
 WHAT_TO_SEE = (
@@ -27,13 +28,14 @@ def splits(points: pd.DataFrame) -> pd.DataFrame:
     """Return the throughput of each split: a row a protocol, share and number of replicas.
 
     Columns: protocol, share (of execution in a request's CPU, from 0 to 1), replicas,
-    throughput_rps (the best where clients were swept, too).
+    throughput_rps (the best where clients were swept, too). The index is that of its point.
     """
     cpu_us = points["cpu_us_per_executed_request"] + points["cpu_us_per_client_request"]
     share = (points["cpu_us_per_executed_request"] / cpu_us).round(3)
     keys = ["protocol", "share", "replicas"]
-    best = points.assign(share=share).groupby(keys)["throughput_rps"].max()
-    return best.reset_index()
+    shared = points.assign(share=share)
+    best = shared.groupby(keys)["throughput_rps"].idxmax()
+    return shared.loc[best, [*keys, "throughput_rps"]]
 
 
 def draw(points: pd.DataFrame) -> go.Figure:
@@ -84,11 +86,13 @@ def _line(rows: pd.DataFrame) -> go.Scatter:
         if is_shipped
         else {"color": theme.tint(protocol, _SPLIT_TINT), "dash": "dot", "width": 1.2},
         marker={"color": theme.colour(protocol), "size": 8},
-        hovertext=[
-            theme.hover(named, {"Replicas": f"{n}", "Throughput": theme.si(rate, "requests/s")})
-            for n, rate in zip(rows["replicas"], rows["throughput_rps"], strict=True)
-        ],
-        hoverinfo="text",
+        **marks(
+            rows,
+            [
+                theme.hover(named, {"Replicas": f"{n}", "Throughput": theme.si(rate, "requests/s")})
+                for n, rate in zip(rows["replicas"], rows["throughput_rps"], strict=True)
+            ],
+        ),
     )
 
 

@@ -49,6 +49,8 @@ def draw(run: "pd.Series[Any]", latency: pd.DataFrame, timeline: pd.DataFrame) -
 
 def _percentiles(found: pd.DataFrame, line: dict[str, Any]) -> list[go.Scatter]:
     """Return how long what share took: solid up to where few requests lie beyond, then dotted."""
+    # However small the share, it took as long as the quickest request.
+    found = pd.concat([found.head(1).assign(share=0.0, count=0), found], ignore_index=True)
     rarity = 1 / np.maximum(1 - found["share"], 1 / _RAREST)
     beyond = found["count"].sum() - found["count"].cumsum()
     # Each line ends where the other begins.
@@ -68,11 +70,16 @@ def _percentiles(found: pd.DataFrame, line: dict[str, Any]) -> list[go.Scatter]:
     ]
 
 
+def _mode(found: pd.DataFrame) -> str:
+    # A line takes two points: where all requests took as long, there is one.
+    return "lines" if len(found) > 1 else "markers"
+
+
 def _histogram(found: pd.DataFrame, line: dict[str, Any]) -> go.Scatter:
     return go.Scatter(
         x=found["latency_ms"],
         y=found["count"],
-        mode="lines",
+        mode=_mode(found),
         fill="tozeroy",
         line={**line, "shape": "hvh"},
         hovertemplate="%{y:,} took about %{x:.3~f} ms<extra></extra>",

@@ -1,4 +1,4 @@
-"""Throughput at an equal bound on latency: how much may be offered before 1% waits too long."""
+"""Throughput at an equal bound on latency: how much may be offered before some wait too long."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -10,13 +10,14 @@ import plotly.graph_objects as go
 
 from dashboards import theme
 from dashboards.offered import open_loop
+from dashboards.series import LATENCIES
 
 TITLE = "Throughput at an equal bound on latency"
 WHAT_TO_SEE = (
-    "The offered load at which the 99th percentile, from arrival, reaches a bound: interpolated "
-    "along straight lines between the loads that were tried, which errs on the low side where the "
-    "curve bends upwards. A hatched bar with ≥ is the last load that the system kept up with, the "
-    "bound not reached there."
+    "The offered load at which a percentile of the latency, from arrival, reaches a bound: "
+    "interpolated along straight lines between the loads that were tried, which errs on the low "
+    "side where the curve bends upwards. A hatched bar with ≥ is the last load that the system "
+    "kept up with, the bound not reached there."
 )
 BOUNDS_MS = (2.0, 5.0, 10.0, 50.0)
 
@@ -31,38 +32,41 @@ class Carried(NamedTuple):
 
 
 class Point(NamedTuple):
-    """An offered load, and how long the slowest of 100 requests took."""
+    """An offered load, and what is bounded of its latency."""
 
     rate_rps: float
-    p99_ms: float
+    latency_ms: float
     kept_up: bool
 
 
 def carried(points: Sequence[Point], bound_ms: float) -> Carried:
-    """Return how much may be offered until the 99th percentile first exceeds `bound_ms`.
+    """Return how much may be offered until the latency first exceeds `bound_ms`.
 
-    `points` in order of their rates. Between two of them the percentile is taken to grow along a
+    `points` in order of their rates. Between two of them the latency is taken to grow along a
     straight line; nothing is taken from the first that did not keep up, or from any beyond it.
     """
     number = next((i for i, each in enumerate(points) if not each.kept_up), len(points))
     steady = points[:number]
-    if not steady or steady[0].p99_ms > bound_ms:
+    if not steady or steady[0].latency_ms > bound_ms:
         return Carried(math.nan, is_least=False)
     for below, above in pairwise(steady):
-        if above.p99_ms > bound_ms:
-            part = (bound_ms - below.p99_ms) / (above.p99_ms - below.p99_ms)
+        if above.latency_ms > bound_ms:
+            part = (bound_ms - below.latency_ms) / (above.latency_ms - below.latency_ms)
             rate_rps = below.rate_rps + part * (above.rate_rps - below.rate_rps)
             return Carried(rate_rps, is_least=False)
     return Carried(steady[-1].rate_rps, is_least=True)
 
 
-def table(points: pd.DataFrame) -> pd.DataFrame:
-    """Return what each protocol carries within each bound: protocol, bound_ms and `Carried`."""
+def table(points: pd.DataFrame, percentile: str = "p99") -> pd.DataFrame:
+    """Return what each protocol carries within each bound: protocol, bound_ms and `Carried`.
+
+    `percentile` is what is bounded: one of `dashboards.series.LATENCIES`.
+    """
     rows = []
     for protocol, offered in open_loop(points).groupby("protocol"):
         curve = [
             Point(*row)
-            for row in offered[["arrival_rate_rps", "latency_ms_p99", "kept_up"]].itertuples(
+            for row in offered[["arrival_rate_rps", LATENCIES[percentile], "kept_up"]].itertuples(
                 index=False
             )
         ]
@@ -72,21 +76,23 @@ def table(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["protocol", "bound_ms", *Carried._fields])
 
 
-def draw(points: pd.DataFrame) -> go.Figure:
-    """Plot what each protocol carries within each of `BOUNDS_MS`, side by side."""
-    rows = table(points)
+def draw(points: pd.DataFrame, percentile: str = "p99") -> go.Figure:
+    """Plot what each protocol carries within each of `BOUNDS_MS`, side by side (see `table`)."""
+    rows = table(points, percentile)
     figure = theme.figure(
         TITLE,
-        xaxis={"title": {"text": "Bound on the 99th percentile (ms)"}, "type": "category"},
+        xaxis={"title": {"text": f"Bound on {percentile} (ms)"}, "type": "category"},
         yaxis=theme.linear_axis("Offered load carried (requests/s)"),
         barmode="group",
         bargap=0.35,
     )
-    figure.add_traces([_bars(of, str(protocol)) for protocol, of in rows.groupby("protocol")])
+    figure.add_traces(
+        [_bars(of, str(protocol), percentile) for protocol, of in rows.groupby("protocol")]
+    )
     return figure.update_xaxes(ticks="", showgrid=False)
 
 
-def _bars(rows: pd.DataFrame, protocol: str) -> go.Bar:
+def _bars(rows: pd.DataFrame, protocol: str, percentile: str) -> go.Bar:
     return go.Bar(
         x=[f"{bound_ms:g}" for bound_ms in rows["bound_ms"]],
         y=rows["rate_rps"].fillna(0.0),
@@ -95,7 +101,7 @@ def _bars(rows: pd.DataFrame, protocol: str) -> go.Bar:
         textposition="outside",
         cliponaxis=False,
         marker={"color": theme.colour(protocol), "pattern": theme.hatching(rows["is_least"])},
-        hovertext=[_hover_text(row) for row in rows.to_dict("records")],
+        hovertext=[_hover_text(row, percentile) for row in rows.to_dict("records")],
         hoverinfo="text",
     )
 
@@ -106,12 +112,12 @@ def _text(row: dict[Hashable, Any]) -> str:
     return f"{'≥ ' if row['is_least'] else ''}{theme.si(row['rate_rps'])}"
 
 
-def _hover_text(row: dict[Hashable, Any]) -> str:
+def _hover_text(row: dict[Hashable, Any], percentile: str) -> str:
     limit = "kept up with no more" if row["is_least"] else "the bound is reached there"
     if math.isnan(row["rate_rps"]):
         limit = "even the least load tried takes longer"
     facts = {
-        "Bound on p99": f"{row['bound_ms']:g} ms",
+        f"Bound on {percentile}": f"{row['bound_ms']:g} ms",
         "Carried": f"{_text(row)} requests/s, {limit}",
     }
     return theme.hover(theme.label(row["protocol"]), facts)

@@ -1,20 +1,18 @@
 """Any measure against any other, for every curve of a table, of one folder or of several."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
-import msgspec
 import numpy as np
 import pandas as pd
 import plotly.colors
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.series import SETTINGS, Series, hover_text, split
-from experiments.spec import RunConfig, Suite
+from dashboards.series import SETTINGS, Series, hover_text, marks, split
+from dashboards.settings import named
 
 PROTOCOL = "protocol"
 FOLDER = "folder"
@@ -26,12 +24,6 @@ FACETS_PER_ROW = 3
 _COLOURS = ("#332288", "#CC6677", "#117733", "#DDCC77", "#44AA99", "#882255", "#88CCEE", "#AA4499")
 _SCALE, _SCALE_ENDS = "Viridis", (0.15, 0.85)
 """For numbers: it runs from dark to light, and its ends would be lost on one paper or the other."""
-
-_VALUE_MAX = 28
-"""Most characters of a value in a figure: longer ones would leave no room for it."""
-
-_ALREADY_SAID = {"protocol", "replicas", "clients", "seed"}
-"""What every hover label says anyway."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +37,25 @@ class Axis:
 
     def layout(self, points: pd.DataFrame) -> dict[str, object]:
         """Return the axis as Plotly takes it."""
-        values = points[self.column]
-        if self.is_log and bool((values > 0).any()):
-            return theme.log_axis(self.title, values[values > 0], self.ticks)
+        above_0 = points.loc[points[self.column] > 0, self.column]
+        if self.is_log and len(above_0):
+            return theme.log_axis(self.title, above_0, self.ticks)
         return theme.linear_axis(self.title, self.ticks)
+
+    def missing(self, points: pd.DataFrame) -> Iterator[str]:
+        """Say which of the points have no place on the axis, or why it is not as was asked for."""
+        values = points[self.column]
+        measured = values[np.isfinite(values)]
+        if measured.empty:
+            yield f"{self.title}: not measured at any of these points."
+            return
+        if len(measured) < len(values):
+            yield f"{self.title}: measured at {len(measured):,} of {len(values):,} points."
+        lost = int((measured <= 0).sum()) if self.is_log else 0
+        if lost == len(measured):
+            yield f"{self.title}: no value is above 0, so that the axis is not logarithmic."
+        elif lost:
+            yield f"{self.title}: a logarithmic axis has no place for {lost:,} of the points."
 
 
 def draw(
@@ -88,6 +95,8 @@ def draw(
             named.add(line["name"])
         place = [index // columns + 1] * len(lines), [index % columns + 1] * len(lines)
         figure.add_traces(lines, rows=place[0], cols=place[1])
+    if not named:
+        theme.say_instead(figure, f"not measured: {y.title}", 1, 1)
     figure.update_xaxes({**x.layout(points), "title": None})
     figure.update_yaxes({**y.layout(points), "title": None})
     # The last row may be short: above where it has no panel, a panel is the lowest of its column.
@@ -97,7 +106,9 @@ def draw(
             title={"text": x.title}, showticklabels=True, row=lowest, col=column + 1
         )
     figure.update_yaxes(title={"text": y.title}, col=1)
-    return figure.update_layout(height=460 if rows == 1 else 320 * rows, margin={"t": 32})
+    return figure.update_layout(
+        height=theme.HEIGHT_PIXELS if rows == 1 else 320 * rows, margin={"t": 32}
+    )
 
 
 def by_folder(points: pd.DataFrame) -> pd.DataFrame:
@@ -119,42 +130,11 @@ def short_names(folders: Sequence[str]) -> dict[str, str]:
     return {folder: name if names.count(name) == 1 else folder for folder, name in last.items()}
 
 
-def differing(row: Mapping[Hashable, Any]) -> dict[str, str]:
-    """Return the settings of a point that are not what they are by default, by name.
-
-    The limits of a profile count as defaults of what has that profile.
-    """
-    default = _defaults(str(row["profile"]))
-    return {
-        key: str(row[key])
-        for key in SETTINGS
-        if key not in _ALREADY_SAID and key in default and row[key] != default[key]
-    }
-
-
-@cache
-def _defaults(profile: str) -> dict[str, Any]:
-    try:
-        config = next(Suite(name="defaults", base={"profile": profile}).points())
-    except KeyError:  # A profile of another version.
-        config = RunConfig()
-    return msgspec.structs.asdict(config) | {"profile": RunConfig().profile}
-
-
 def _panels(points: pd.DataFrame, facet: str) -> list[tuple[str, pd.DataFrame]]:
     if not facet:
         return [("", points)]
     values = sorted(points[facet].unique())
-    return [(f"{facet} = {_short(value)}", points[points[facet] == value]) for value in values]
-
-
-def _short(value: object) -> str:
-    # A value may hold anything: titles of panels are HTML to Plotly.
-    return theme.label(_brief(value))
-
-
-def _brief(value: object) -> str:
-    return " ".join(str(value).split())[:_VALUE_MAX]
+    return [(named(facet, value), points[points[facet] == value]) for value in values]
 
 
 class _Pen:
@@ -171,10 +151,12 @@ class _Pen:
 
     def lines(self, series: Series) -> Iterator[dict[str, Any]]:
         """Yield the lines of a curve: one, or where their colours differ one a colour."""
-        parts = list(series.rows.groupby(self._key, sort=False))
+        parts: list[tuple[Any, pd.DataFrame]] = [(series.protocol, series.rows)]
+        if self._key != PROTOCOL:
+            parts = list(series.rows.groupby(self._key, sort=False))
         for value, rows in parts:
-            if np.isfinite(rows[self._y.column].astype(float)).any():
-                said = f", {self._key} = {_short(value)}" if len(parts) > 1 else ""
+            if np.isfinite(rows[self._y.column].to_numpy(float)).any():
+                said = f", {named(self._key, value)}" if len(parts) > 1 else ""
                 yield self._line(series.name + said, self._rank(series, rows), value, rows)
 
     def _rank(self, series: Series, rows: pd.DataFrame) -> int:
@@ -198,19 +180,8 @@ class _Pen:
             "line": {"color": colour, "dash": theme.dash(rank), "width": 2},
             "marker": {"color": colour, "symbol": theme.symbol(rank), "size": 8},
             "error_y": theme.interval(rows, y) if f"{y}_low" in rows else None,
-            "hovertext": [_hover_text(name, self._rows[index]) for index in rows.index],
-            "hoverinfo": "text",
-            "customdata": rows.index.tolist(),  # An array would not come back with a click.
+            **marks(rows, [hover_text(name, self._rows[index]) for index in rows.index]),
         }
-
-
-def _hover_text(name: str, row: Mapping[Hashable, Any]) -> str:
-    """Return what a point says: its numbers, and what was set for it, two settings a line."""
-    said = [(key, _brief(value)) for key, value in differing(row).items()]
-    facts = {}
-    for (key, value), *second in (said[at : at + 2] for at in range(0, len(said), 2)):
-        facts[key] = ", ".join([value, *(f"{other}: {text}" for other, text in second)])
-    return hover_text(name, row, facts)
 
 
 def _colours(values: "pd.Series[Any]") -> dict[object, str]:

@@ -75,6 +75,8 @@ def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
         figure.update_xaxes(theme.linear_axis(title, theme.PLAIN_TICKS), row=1, col=column)
         for most in _most(runs, rows, measure):
             _mark(figure, most, column)
+        if rows[measure].isna().all():
+            theme.say_instead(figure, theme.NOT_MODELLED, 1, column)
     theme.name_once(figure)
     hosts = rows.drop_duplicates("place")
     figure.update_yaxes(

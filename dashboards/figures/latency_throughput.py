@@ -8,29 +8,32 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.series import PERCENTILES, Series, hover_texts, split
+from dashboards.series import LATENCIES, PERCENTILES, Series, hover_texts, marks, split
 
 TITLE = "Latency against throughput"
 WHAT_TO_SEE = (
     "The honest comparison, since both axes are results: lower and further right is better, and "
-    "each line runs from few clients to many (solid: median, dashed: 99th percentile). A ring "
+    "each line runs from few clients to many (solid: median, dashed: the tail). A ring "
     "marks the knee of the median, beyond which latency grows faster than throughput: there "
     "throughput divided by latency is greatest."
 )
-_DASHES = {"p50": "solid", "p99": "dash"}
 _OF_KNEE = "p50"
 
 
-def draw(points: pd.DataFrame) -> go.Figure:
-    """Plot p50 and p99 latency against throughput, points joined from few clients to many."""
-    latencies = points[[PERCENTILES[percentile] for percentile in _DASHES]]
+def draw(points: pd.DataFrame, percentile: str = "p99") -> go.Figure:
+    """Plot latency against throughput, points joined from few clients to many.
+
+    Beside the median stands `percentile`, one of `dashboards.series.LATENCIES`.
+    """
+    shown = list(dict.fromkeys([_OF_KNEE, percentile]))
+    latencies = points[[LATENCIES[each] for each in shown]]
     figure = theme.figure(
         TITLE,
         xaxis=theme.linear_axis("Throughput (requests/s)"),
         yaxis=theme.log_axis("Latency (ms)", latencies, theme.PLAIN_TICKS),
     )
     curves = split(points)
-    lines = [_line(series, percentile) for series in curves for percentile in _DASHES]
+    lines = [_line(series, each) for series in curves for each in shown]
     rings = [_ring(series, at) for series in curves if (at := _knee(series)) is not None]
     return figure.add_traces([*lines, *rings, *([_legend()] if rings else [])])
 
@@ -62,15 +65,14 @@ def _line(series: Series, percentile: str) -> go.Scatter:
         texts[at_knee] += f"<br><b>Knee of the {_OF_KNEE} line</b>"
     return go.Scatter(
         x=rows["throughput_rps"],
-        y=rows[PERCENTILES[percentile]],
+        y=rows[LATENCIES[percentile]],
         mode="lines+markers",
         cliponaxis=False,
         name=f"{series.name}, {percentile}",
         legendgroup=series.name,
-        line=theme.line(series.protocol, _DASHES[percentile]),
+        line=theme.line(series.protocol, "solid" if percentile == _OF_KNEE else "dash"),
         marker=theme.marker(series.protocol, series.rank),
-        hovertext=texts,
-        hoverinfo="text",
+        **marks(rows, texts),
     )
 
 

@@ -29,7 +29,8 @@ def bars(points: pd.DataFrame) -> pd.DataFrame:
     """Return the bars: a row each of protocol, replicas and key of `BARS`.
 
     Columns: protocol, replicas, bar, rate_rps, low_rps, high_rps (of the best point where several
-    were run; nan where there is no valid one), repeats, limit_rps and limit_by.
+    were run; nan where there is no valid one), repeats, limit_rps, limit_by, and `point`, the name
+    of that point's row (None where there is none).
     """
     rows = []
     groups = points.groupby(["protocol", "replicas"])
@@ -42,13 +43,14 @@ def bars(points: pd.DataFrame) -> pd.DataFrame:
 def _best(points: pd.DataFrame, bar: str) -> dict[str, Any]:
     if points.empty:
         measured = dict.fromkeys(("rate_rps", "low_rps", "high_rps", "limit_rps"), math.nan)
-        return {**measured, "repeats": 0, "limit_by": ""}
+        return {**measured, "repeats": 0, "limit_by": "", "point": None}
     point = points.iloc[int(points["throughput_rps"].argmax())]
     ends = ("throughput_rps", "throughput_rps_low", "throughput_rps_high")
     rates = [point["limit_rps"]] * 3 if bar == "limit" else point[list(ends)]
     return {
         **dict(zip(("rate_rps", "low_rps", "high_rps"), rates, strict=True)),
         **point[["repeats", "limit_rps", "limit_by"]],
+        "point": point.name,
     }
 
 
@@ -100,6 +102,7 @@ def _bars(rows: pd.DataFrame, bar: str) -> go.Bar:
         },
         hovertext=[_hover_text(row) for row in records],
         hoverinfo="text",
+        customdata=rows["point"].tolist(),
     )
 
 

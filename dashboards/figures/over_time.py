@@ -30,8 +30,6 @@ NEAR_SHARE = 0.4
 """The share of what a host can do from which on a panel shows that, too."""
 
 _MBIT = 8e-6
-# The reddish purple of Okabe and Ito's palette, which no protocol that is shipped has.
-_FAULT_GROUND = "rgba(204, 121, 167, 0.2)"
 _ROWS = 4
 _PLOT_PIXELS = 150
 _GAP_PIXELS = 44
@@ -52,6 +50,8 @@ class Panel(NamedTuple):
     """What there can be at most; inf where nothing limits it."""
     what_is_most: str = ""
     is_log: bool = False
+    instead: str = ""
+    """What is said where there is no line."""
 
 
 def draw(
@@ -200,14 +200,17 @@ def _of_hosts(run: "pd.Series[Any]", counters: pd.DataFrame, end_s: float) -> li
         )
         for (title, column, unit), most in zip(rates, has.values(), strict=True)
     ]
+    if used["cpu_cores"].isna().any():
+        panels[0] = panels[0]._replace(lines=[], instead=theme.NOT_MODELLED)
     queued = {
         host: _gauge(counters[counters["host"] == host], "queued_bytes", "sum") for host in leads
     }
     waiting = Panel("Queued to send<br>(bytes)", theme.SI_TICKS, _each_host(run, leads, queued))
-    for panel in (*panels[1:], waiting):
+    panels.append(waiting)
+    for panel in [each for each in panels if each.lines][1:]:
         for line in panel.lines:
-            line.showlegend = False  # The first panel names the hosts of all.
-    return [*panels, waiting]
+            line.showlegend = False  # The first panel with lines names the hosts of all.
+    return panels
 
 
 def _rates(
@@ -252,7 +255,7 @@ def _grid() -> go.Figure:
         rows=_ROWS,
         cols=2,
         shared_xaxes="all",
-        horizontal_spacing=0.09,
+        horizontal_spacing=0.14,
         vertical_spacing=_GAP_PIXELS / plots,
     )
     margin = {"t": top, "b": _FOOT_PIXELS}
@@ -265,6 +268,8 @@ def _add(figure: go.Figure, panel: Panel, row: int, column: int, end_s: float) -
     for line in panel.lines:
         line.legend = legend
     figure.add_traces(list(panel.lines), rows=row, cols=column)
+    if not panel.lines and panel.instead:
+        theme.say_instead(figure, panel.instead, row, column)
     values = np.concatenate([[0.0], *(np.asarray(line.y, np.float64) for line in panel.lines)])
     peak = float(np.nanmax(values))
     if peak >= NEAR_SHARE * panel.most:
@@ -357,7 +362,7 @@ def _grounds(
             yield _ground(whole, start_s, stop_s, theme.SHADE)
         for event in events:
             if event.mended_s > event.time_s:
-                yield _ground(whole, event.time_s, event.mended_s, _FAULT_GROUND)
+                yield _ground(whole, event.time_s, event.mended_s, theme.FAULT_GROUND)
             dash = "solid" if event.is_fault else "dot"
             line = {"color": theme.MUTED, "width": 1, "dash": dash}
             yield {**whole, "type": "line", "x0": event.time_s, "x1": event.time_s, "line": line}

@@ -4,7 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
-from dashboards.series import PERCENTILES, Series, hover_texts, split
+from dashboards.series import PERCENTILES, Series, hover_texts, marks, split
 
 TITLE = "Latency percentiles against clients"
 WHAT_TO_SEE = (
@@ -52,6 +52,5 @@ def _line(series: Series, measure: str) -> go.Scatter:
         showlegend=False,
         line=theme.line(series.protocol, theme.dash(series.rank)),
         marker=theme.marker(series.protocol, series.rank),
-        hovertext=hover_texts(series),
-        hoverinfo="text",
+        **marks(rows, hover_texts(series)),
     )

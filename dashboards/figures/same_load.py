@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.offered import open_loop
+from dashboards.series import marks
 from experiments.linter import KEPT_UP_SHARE
 
 TITLE = "Latency at the same offered load"
@@ -63,8 +64,7 @@ def _line(rows: pd.DataFrame, protocol: str, measure: str) -> go.Scatter:
             "symbol": ["circle" if kept_up else "circle-open" for kept_up in rows["kept_up"]],
             "line": {"width": 2, "color": theme.colour(protocol)},
         },
-        hovertext=[_hover_text(row) for row in rows.to_dict("records")],
-        hoverinfo="text",
+        **marks(rows, [_hover_text(row) for row in rows.to_dict("records")]),
     )
 
 
@@ -81,6 +81,7 @@ def _hover_text(row: dict[Hashable, Any]) -> str:
         "Answered": f"{theme.si(row['throughput_rps'], 'requests/s')} ({share:.0%})",
         **{name: f"{theme.significant(row[measure])} ms" for measure, name in PANELS.items()},
         "In flight": f"{row['in_flight']:,.0f} requests",
+        **settings.facts(row),
     }
     state = "" if row["kept_up"] else ", overloaded"
     return theme.hover(f"{theme.label(row['protocol'])}{state}", facts)

@@ -28,6 +28,7 @@ _LABEL_PIXELS = 15
 _LABEL_LEVELS = 2
 _CHARACTER_PIXELS = 6.2
 _HEAD_PIXELS = 24 + _LABEL_LEVELS * _LABEL_PIXELS
+_TITLE_GAP_PIXELS = 8
 _GAP_PIXELS = 16 + _HEAD_PIXELS
 _FOOT_PIXELS = 64
 
@@ -70,12 +71,12 @@ def _panels(rows: int, duration_s: float) -> go.Figure:
         rows=rows,
         cols=2,
         shared_xaxes="all",
-        horizontal_spacing=0.08,
+        horizontal_spacing=0.11,
         vertical_spacing=_GAP_PIXELS / pixels,
     )
     figure.update_xaxes(theme.linear_axis("", theme.PLAIN_TICKS) | {"range": [0, duration_s]})
     figure.update_xaxes(title_text="Time in the measured window (s)", row=rows)
-    top = _HEAD_PIXELS + theme.TITLE_PIXELS
+    top = _HEAD_PIXELS + theme.TITLE_PIXELS + _TITLE_GAP_PIXELS
     return figure.update_layout(
         height=pixels + top + _FOOT_PIXELS,
         margin={"t": top, "b": _FOOT_PIXELS},

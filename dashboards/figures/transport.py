@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboards import theme
 from experiments.results import CONFIGURATION_COLUMNS
-from experiments.summarise import host_us_per_message, interval
+from experiments.summarise import host_us_per_message, over_repeats
 
 TITLE = "The cost of the actor runtime"
 WHAT_TO_SEE = (
@@ -62,21 +61,14 @@ def costs(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     measured = runs[runs["backend"] != "sim"].join(per_message, on="run_id")
     keys = ["protocol", "backend", "transport", "replicas", "clients"]
     rows = [
-        {**dict(zip(keys, values, strict=True)), "curve": _curve(*values[:3]), **_numbers(repeats)}
+        {
+            **dict(zip(keys, values, strict=True)),
+            "curve": _curve(*values[:3]),
+            **over_repeats(repeats, PANELS),
+        }
         for values, repeats in measured.groupby(keys)
     ]
     return pd.DataFrame(rows)
-
-
-def _numbers(rows: pd.DataFrame) -> dict[str, float]:
-    numbers: dict[str, float] = {"repeats": len(rows)}
-    for measure in PANELS:
-        values = rows[measure].to_numpy(np.float64)
-        median = float(np.median(values))
-        low, high = interval(values)
-        low, high = min(low, median), max(high, median)
-        numbers |= {measure: median, f"{measure}_low": low, f"{measure}_high": high}
-    return numbers
 
 
 def _curve(protocol: Any, backend: Any, transport: Any) -> str:

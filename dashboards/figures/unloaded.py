@@ -19,7 +19,7 @@ _VOTES = {"all": "votes to all", "leader": "votes to the leader"}
 
 def draw(points: pd.DataFrame) -> go.Figure:
     """Plot the mean latency by n and `accept_to`; one point a protocol and pair of these."""
-    ordered = points.sort_values(["accept_to", "replicas", "protocol"], ignore_index=True)
+    ordered = points.sort_values(["accept_to", "replicas", "protocol"])
     pairs = zip(ordered["replicas"], ordered["accept_to"], strict=True)
     drawn = bars.grouped(ordered, [f"n = {n}<br>{_VOTES[votes]}" for n, votes in pairs])
     numbers = [_number(*pair) for pair in zip(drawn[_MEASURE], over_jpaxos(drawn), strict=True)]

@@ -32,7 +32,7 @@ NUMBER_MAX = 255
 HOSTS_MAX = 100
 
 HEAD = "head"
-RAY_PORT = 6379
+RAY_PORT, JOBS_PORT = 6379, 8265
 
 START_TIMEOUT_S = 120.0
 """How long Ray may take to start on a host: seconds, but a machine may be busy."""
@@ -79,6 +79,11 @@ class Bed:
         return f"{self._ip(HEAD)}:{RAY_PORT}"
 
     @property
+    def jobs_address(self) -> str:
+        """Where Ray takes jobs, for who is on the test bed."""
+        return f"http://{self._ip(HEAD)}:{JOBS_PORT}"
+
+    @property
     def hosts(self) -> list[str]:
         """The hosts but for the head, in order."""
         return sorted({*self.network.hosts()} - {HEAD}, key=_index)
@@ -119,8 +124,9 @@ class Bed:
         return self.network.command(HEAD, arguments)
 
     def environment(self) -> Mapping[str, str]:
-        """Return the environment for that: `auto` is this Ray's address there."""
-        return {**os.environ, **_ENVIRONMENT, "RAY_ADDRESS": self.address}
+        """Return the environment for that: Ray's addresses there need not be told."""
+        here = {"RAY_ADDRESS": self.address, "RAY_API_SERVER_ADDRESS": self.jobs_address}
+        return {**os.environ, **_ENVIRONMENT, **here}
 
     # --- Ray ---
 
@@ -135,21 +141,30 @@ class Bed:
             "num-cpus": NODE_CPUS,
             "object-store-memory": OBJECT_STORE_BYTES,
             "include-log-monitor": False,
-            **({"port": RAY_PORT, "include-dashboard": False} if is_head else {}),
-            **({} if is_head else {"address": self.address}),
+            **(self._only_of_the_head() if is_head else {"address": self.address}),
         }
         start = [sys.executable, "-m", "ray.scripts.scripts", "start"]
         start += ["--head"] if is_head else []
         start += [f"--{option}={value}" for option, value in options.items()]
+        # Jobs run whatever `python3` is: here what has Ray.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         with self._log(host).open("wb") as log:
             return subprocess.Popen(  # noqa: S603 # No shell; what it is given is ours.
                 self.network.command(host, start),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)},
+                env={**os.environ, **_ENVIRONMENT, "PATH": path, "TMPDIR": str(folder)},
                 start_new_session=True,  # Ctrl-C is for who takes the test bed down.
             )
+
+    def _only_of_the_head(self) -> dict[str, object]:
+        return {
+            "port": RAY_PORT,
+            "include-dashboard": True,  # Jobs are sent to it.
+            "dashboard-host": self._ip(HEAD),
+            "dashboard-port": JOBS_PORT,
+        }
 
     def _log(self, host: str) -> Path:
         """Return where the start of Ray on a host leaves what it says."""
@@ -195,12 +210,13 @@ def temporary(shape: Shape) -> Iterator[Bed]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hear no Ctrl-C, which is often pressed twice; what is called inherits that."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Hear neither Ctrl-C, often pressed twice, nor SIGTERM; what is called inherits that."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _index(host: str) -> int:

@@ -1,14 +1,13 @@
 """What `paxoscope testbed` does: set test beds up, run commands on them, take them down."""
 
-import signal
+import shutil
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 
 import typer
 
-from experiments.errors import InputError, RunFailed, Terminated
+from experiments.errors import InputError, Terminated
 from experiments.testbed import bed as beds
 from experiments.testbed import network
 from experiments.testbed.bed import Bed, Shape
@@ -16,31 +15,32 @@ from experiments.testbed.bed import Bed, Shape
 
 def up(shape: Shape) -> None:
     """Set a test bed up and say how to use it; raises InputError or RunFailed."""
-    with _terminable():
-        began_s = time.monotonic()
-        bed = beds.new(shape)
-        try:
-            bed.set_up(shape)
-        except BaseException:
-            bed.remove()
-            raise
-        typer.echo(f"{_described(bed, shape)}; up in {time.monotonic() - began_s:.0f} s")
+    began_s = time.monotonic()
+    bed = beds.new(shape)
+    try:
+        bed.set_up(shape)
+    except BaseException:
+        bed.remove()
+        raise
+    typer.echo(f"{_described(bed, shape)}; up in {time.monotonic() - began_s:.0f} s")
     on_it = f"paxoscope testbed run --on {bed.number} --"
     typer.echo(f"  use it:       {on_it} paxoscope run demo --address auto")
+    typer.echo(f"  send a job:   {on_it} paxoscope submit demo --follow")
     typer.echo(f"  take it down: paxoscope testbed down {bed.number}")
 
 
 def run(on: int | None, shape: Shape, command: Sequence[str]) -> int:
     """Run a command on a test bed, by default one of its own; return its exit code.
 
-    Raises InputError or RunFailed.
+    Raises InputError, or RunFailed where there can be no test bed.
     """
-    with _terminable():
-        if on is not None:
-            return _run(_find(on), command)
-        with beds.temporary(shape) as bed:
-            typer.echo(_described(bed, shape))
-            return _run(bed, command)
+    if shutil.which(command[0]) is None:  # On a test bed are the files of the machine.
+        raise InputError(f"{command[0]}: there is no such command")
+    if on is not None:
+        return _run(_find(on), command)
+    with beds.temporary(shape) as bed:
+        typer.echo(_described(bed, shape))
+        return _run(bed, command)
 
 
 def down(numbers: Collection[int], everything: bool) -> None:
@@ -71,7 +71,7 @@ def _described(bed: Bed, shape: Shape) -> str:
     rate, cores = shape.limits
     shown = [f"hosts = {shape.hosts}", f"rate = {rate:g} Mbit/s" if rate else "rate = any"]
     if cores and not network.can_limit_cpu():
-        shown.append("cores = any, for lack of control groups of version 1")
+        shown.append("cores = any, for lack of control groups that limit them")
     else:
         shown.append(f"cores = {cores:g}" if cores else "cores = any")
     return f"test bed {bed.number}: {', '.join(shown)}"
@@ -92,12 +92,9 @@ def _listed(there: Collection[Bed]) -> str:
 
 def _run(bed: Bed, command: Sequence[str]) -> int:
     """Run a command on the head to its end, which it comes to by itself after Ctrl-C."""
-    try:
-        process = subprocess.Popen(  # noqa: S603 # What the user asks for.
-            bed.command(command), env=bed.environment()
-        )
-    except OSError as error:
-        raise RunFailed(f"{command[0]}: {error.strerror}") from error
+    process = subprocess.Popen(  # noqa: S603 # What the user asks for.
+        bed.command(command), env=bed.environment()
+    )
     while True:
         try:
             code = process.wait()
@@ -106,17 +103,3 @@ def _run(bed: Bed, command: Sequence[str]) -> int:
             process.terminate()
         except KeyboardInterrupt:
             continue  # The terminal has told it, too.
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Hear SIGTERM as `Terminated`, so that nothing is left behind."""
-
-    def terminate(*_: object) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

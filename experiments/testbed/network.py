@@ -23,18 +23,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments.errors import InputError, RunFailed
-
-CGROUPS = Path("/sys/fs/cgroup/cpu")
-"""Where version 1 of control groups limits CPU time; nobody else sets a quota there."""
-
-CPU_PERIOD_US = 10_000
-"""In which a quota counts: who has used it up waits for less than this."""
-
-CORES_MIN = 0.1
-"""Of a host with a quota: Linux grants no less than 1 ms of such a period."""
+from experiments.testbed import groups
 
 BURST_BYTES = 32 * 1024
 """What may leave a card at once: enough for a full rate with timers as they are."""
+
+RATE_MBIT_S_MIN = 0.1
+RATE_MBIT_S_MAX = 100_000.0
 
 QUEUE_MS = 50
 """How long what waits for a card may wait there, before more of it is dropped."""
@@ -69,8 +64,8 @@ class Traffic(NamedTuple):
 
 def check_possible(limits: Limits = UNLIMITED) -> None:
     """Raise InputError where this machine or this user cannot have hosts with such limits."""
-    if 0 < limits.cores < CORES_MIN:
-        raise InputError(f"cores = {limits.cores:g}: must be at least {CORES_MIN:g}, or 0")
+    _check("cores", limits.cores, groups.CORES_MIN, groups.CORES_MAX)
+    _check("rate_mbit_s", limits.rate_mbit_s, RATE_MBIT_S_MIN, RATE_MBIT_S_MAX)
     if os.geteuid() != 0:
         raise InputError("a test bed makes network namespaces, which needs root")
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
@@ -84,16 +79,22 @@ def check_possible(limits: Limits = UNLIMITED) -> None:
         raise InputError(f"a test bed makes network namespaces: {error}") from error
 
 
+def _check(what: str, limit: float, least: float, most: float) -> None:
+    if limit != 0 and not least <= limit <= most:  # Also what is no number.
+        raise InputError(f"{what} = {limit:g}: must be from {least:g} to {most:g}, or 0")
+
+
 def can_limit_cpu() -> bool:
     """Say whether a host can be kept to some cores here."""
-    return (CGROUPS / "cpu.cfs_quota_us").is_file()
+    return groups.root() is not None
 
 
 def names(pattern: str) -> set[str]:
     """Return the names of networks here, as far as they match a regular expression."""
     hosts = {namespace.rpartition(".")[0] for namespace in _namespaces()}
-    groups = {path.name for path in CGROUPS.iterdir()} if CGROUPS.is_dir() else set()
-    return {name for name in hosts | groups if re.fullmatch(pattern, name)}
+    root = groups.root()
+    grouped = {path.name for path in root.iterdir()} if root else set()
+    return {name for name in hosts | grouped if re.fullmatch(pattern, name)}
 
 
 class Network:
@@ -129,11 +130,8 @@ class Network:
         if limits.rate_mbit_s:
             for namespace, card in ((host, _CARD), (_SWITCH, host)):
                 self._limit_card(namespace, card, limits.rate_mbit_s)
-        if can_limit_cpu():
-            self._group(host).mkdir(parents=True)
-            (self._group(host) / "cpu.cfs_period_us").write_text(str(CPU_PERIOD_US))
-            quota_us = round(limits.cores * CPU_PERIOD_US) or -1
-            (self._group(host) / "cpu.cfs_quota_us").write_text(str(quota_us))
+        if self._group is not None:
+            groups.add(self._group / host, limits.cores)
 
     def _limit_card(self, namespace: str, card: str, rate_mbit_s: float) -> None:
         rate = ("rate", f"{rate_mbit_s * 1e6:.0f}bit")
@@ -153,10 +151,10 @@ class Network:
         if _has_clocks() and (ahead_s := CLOCK_STEP_S * self.hosts().index(host)):
             offsets = [f"--monotonic={ahead_s}", f"--boottime={ahead_s}"]
             started = ["unshare", "--time", *offsets, "--fork", *started]
-        if not self._group(host).is_dir():
+        if self._group is None or not (self._group / host).is_dir():
             return started
         # The shell moves itself, and becomes the command.
-        procs = str(self._group(host) / "cgroup.procs")
+        procs = str(self._group / host / "cgroup.procs")
         return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', procs, *started]
 
     def traffic(self, host: str) -> Traffic:
@@ -178,8 +176,9 @@ class Network:
         found = set()
         if host in self._all():
             found |= set(map(int, _call("ip", "netns", "pids", self._namespace(host)).split()))
-        with suppress(FileNotFoundError):
-            found |= set(map(int, (self._group(host) / "cgroup.procs").read_text().split()))
+        if self._group is not None:
+            with suppress(FileNotFoundError):
+                found |= set(map(int, (self._group / host / "cgroup.procs").read_text().split()))
         return found
 
     def kill(self, *hosts: str) -> None:
@@ -197,15 +196,14 @@ class Network:
 
     def remove(self) -> None:
         """Kill all that runs there, and remove everything, however much of it there is."""
-        groups = self._groups()
-        hosts = {*self._all(), *(group.name for group in groups)}
-        self.kill(*hosts)
+        grouped = self._groups()
+        self.kill(*{*self._all(), *(group.name for group in grouped)})
         for host in self._all():
             _call("ip", "netns", "delete", self._namespace(host))
-        for group in groups:
+        for group in grouped:
             group.rmdir()
-        with suppress(FileNotFoundError):
-            (CGROUPS / self.name).rmdir()
+        if self._group is not None and self._group.is_dir():
+            self._group.rmdir()
 
     # --- Names ---
 
@@ -218,12 +216,15 @@ class Network:
         found = [each for each in _namespaces() if each.startswith(prefix)]
         return [namespace.removeprefix(prefix) for namespace in found]
 
-    def _group(self, host: str) -> Path:
-        return CGROUPS / self.name / host
+    @property
+    def _group(self) -> Path | None:
+        """The control group below which each host has one, where there can be any."""
+        root = groups.root()
+        return root / self.name if root else None
 
     def _groups(self) -> list[Path]:
-        mine = CGROUPS / self.name
-        return [path for path in mine.iterdir() if path.is_dir()] if mine.is_dir() else []
+        mine = self._group
+        return [path for path in mine.iterdir() if path.is_dir()] if mine and mine.is_dir() else []
 
     def _ip(self, host: str, *arguments: str) -> str:
         return _call("ip", "-netns", self._namespace(host), *arguments)

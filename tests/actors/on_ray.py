@@ -1,5 +1,6 @@
 """What is there on the local Ray of the tests, and what is left of it."""
 
+import time
 from collections.abc import Iterable
 
 import psutil
@@ -20,6 +21,19 @@ def processes(cluster: Cluster) -> dict[Address, psutil.Process]:
         address: psutil.Process(table[actor._actor_id.hex()]["Pid"])
         for address, actor in cluster._crew._actors.items()
     }
+
+
+def wait_until_nothing_is_left() -> None:
+    """Wait until Ray has noticed that a driver is gone, and holds nothing any more."""
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            assert_nothing_is_left()
+            break
+        except AssertionError:
+            if time.monotonic() > until_s:
+                raise
+        time.sleep(0.1)  # Ray has no event for that.
 
 
 def assert_nothing_is_left(once: Iterable[psutil.Process] = ()) -> None:

@@ -1,5 +1,6 @@
 """Clusters on a local Ray: where actors live, and that none survives its cluster."""
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -22,6 +23,9 @@ from actors.errors import ClusterError
 from actors.faults import Timeline, parse
 from actors.host import BIN_S
 from actors.injector import LOAD_HAS_ENDED
+from actors.newsroom import Newsroom
+from actors.stage import Stage
+from actors.transport.base import Endpoint
 from experiments.live import LiveBackend
 from tests.actors.on_ray import PATIENCE_S, assert_nothing_is_left, processes
 
@@ -129,6 +133,43 @@ def test_nobody_answers_in_time_is_told_with_names(
         Cluster(LoadConfig(replicas=1)).__enter__()
     assert str(raised.value) == "replica-0, fleet-0: no answer to process after 0 s"
     assert_nothing_is_left()
+
+
+# --- Who watches ----------------------------------------------------------------------------------
+
+
+def test_a_run_of_which_nobody_can_hear_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise OSError(24, "Too many open files")
+
+    async def running() -> bool:
+        async with Cluster(LoadConfig())._told_to([print]):
+            return True
+
+    monkeypatch.setattr(Newsroom, "open", refuse)
+    assert asyncio.run(running())
+    assert "nobody hears of this run: [Errno 24] Too many open files" in caplog.text
+
+
+def test_a_newsroom_to_which_nobody_reports_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    async def refuse(_: Stage, newsroom: Endpoint) -> None:
+        opened.append(newsroom)
+        raise ClusterError("replica-0: no answer to report after 30 s")
+
+    async def running() -> None:
+        with pytest.raises(ClusterError, match="no answer"):
+            async with Cluster(LoadConfig())._told_to([print]):
+                pass
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(opened[0].host, opened[0].port)
+
+    monkeypatch.setattr(Stage, "report_to", refuse)
+    monkeypatch.setattr(ray.util, "get_node_ip_address", lambda: "127.0.0.1")
+    asyncio.run(running())
 
 
 # --- Faults ---------------------------------------------------------------------------------------

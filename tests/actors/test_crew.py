@@ -67,6 +67,21 @@ def test_who_does_not_answer_in_time_is_named() -> None:
     assert raised(test) == "replica-0: no answer to f after 0.01 s"
 
 
+def test_what_may_be_wrong_where_they_live_is_told_once_of_who_does_not_answer() -> None:
+    async def doubt(address: Address) -> str:
+        return "its node is lost" if address == A else ""
+
+    async def test() -> None:
+        crew, silent = Crew(doubt), Actor(f=...)
+        crew.join(A, silent)
+        crew.join(B, Actor(f=...))
+        await crew.guard(crew.ask([A, B], "f", 0.01))
+
+    with pytest.raises(ClusterError) as told:
+        asyncio.run(test())
+    assert str(told.value) == (f"{A}, {B}: no answer to f after 0.01 s; its node is lost")
+
+
 def test_who_fails_to_answer_is_named_with_the_reason_and_nobody_else_is_waited_for() -> None:
     async def test(crew: Crew, one: Actor, other: Actor) -> None:
         one.answers["f"], other.answers["f"] = ..., _failed(KeyError("x"))

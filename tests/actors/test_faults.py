@@ -33,6 +33,7 @@ from actors.faults import (
     parse,
     resolve,
 )
+from tests.actors.test_fault_checks import problems
 
 PAGE = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
 WINDOW_S = 10.0
@@ -44,6 +45,7 @@ LEADER, HOST_0, HOST_1 = Target("host", "leader"), Target("host", 0), Target("ho
 
 SAID = {
     "2 kill host leader": Event(2.0, Kill(LEADER)),
+    "2 kill node leader": Event(2.0, Kill(Target("node", "leader"))),
     "2.5 kill fleet 3": Event(2.5, Kill(Target("fleet", 3))),
     "0 pause coordinator follower": Event(0.0, Pause(Target("coordinator", "follower"))),
     "1 resume replica 2": Event(1.0, Resume(Target("replica", 2))),
@@ -87,6 +89,7 @@ delays = st.floats(0, faults.DELAY_MS_MAX, exclude_min=True)
 WHOEVER = st.one_of(numbers, st.sampled_from(["leader", "follower"]))
 HOSTS = st.builds(Target, st.just("host"), WHOEVER)
 NODES = st.builds(Target, st.sampled_from(["host", "replica", "coordinator"]), WHOEVER)
+RAY_NODES = st.builds(Target, st.just("node"), WHOEVER)
 FLEETS = st.builds(Target, st.just("fleet"), numbers)
 
 
@@ -101,7 +104,7 @@ def actions(draw: st.DrawFn) -> Action:
     returning = st.builds(Target, st.sampled_from(["host", "replica", "coordinator"]), numbers)
     action: Action = draw(
         st.one_of(
-            st.builds(Kill, NODES | FLEETS),
+            st.builds(Kill, NODES | FLEETS | RAY_NODES),
             st.builds(Pause, NODES | FLEETS),
             st.builds(Restart, returning),
             st.builds(Resume, returning | FLEETS),
@@ -129,7 +132,7 @@ def stories(draw: st.DrawFn) -> tuple[Event, ...]:
         if part is not None and draw(st.booleans()):
             it = Target(part, "it")
             about_it: list[Action] = [Kill(it), Pause(it), Resume(it)]
-            said = draw(st.sampled_from(about_it))
+            said = draw(st.sampled_from(about_it[:1] if part == "node" else about_it))
         elif action.target is not None:
             part = action.target.part
         events.append(Event(draw(seconds), said, follows, every_s))
@@ -158,9 +161,11 @@ NONSENSE = {
     "2": f"lacks a verb: {VERBS}",
     "2 kil host 1": f"kil must be {VERBS}; did you mean kill?",
     "2 KILL host 1": f"KILL must be {VERBS}; did you mean kill?",
-    "2 kill": "lacks whom to kill: host, replica, coordinator or fleet and who, or it",
-    "2 kill leader": "leader must be host, replica, coordinator, fleet or it",
-    "2 kill hots 1": "hots must be host, replica, coordinator, fleet or it; did you mean host?",
+    "2 kill": "lacks whom to kill: host, replica, coordinator, fleet or node and who, or it",
+    "2 kill leader": "leader must be host, replica, coordinator, fleet, node or it",
+    "2 kill hots 1": (
+        "hots must be host, replica, coordinator, fleet, node or it; did you mean host?"
+    ),
     "2 kill it": "no event before has a target that it could mean",
     "2 kill host": "lacks which host: a number, leader or follower",
     "2 kill host laeder": (
@@ -173,6 +178,9 @@ NONSENSE = {
     "2 kill host 1, 3 heal": "host 1,: must be a number, leader or follower",
     "2 restart fleet 0": "a fleet cannot be restarted: its clients' numbers would start again",
     "2 restart host leader": "the leader is a host that runs; restart a number, or it",
+    "2 restart node 0": "a node cannot be restarted: it is lost for good",
+    "2 pause node 0": "cannot pause a node, only a host, replica, coordinator or fleet",
+    "2 cut node 0": "cannot cut a node, only a host",
     "2 suspect host 1": "cannot suspect a host, only a replica",
     "2 cut replica 1": "cannot cut a replica, only a host",
     "2 cut host 1 from": "lacks whom to cut: host and who, or it",
@@ -199,6 +207,7 @@ LATER_NONSENSE = {
     "1 kill fleet 0; +1 restart it": (
         "a fleet cannot be restarted: its clients' numbers would start again"
     ),
+    "1 kill node 0; +1 restart it": "a node cannot be restarted: it is lost for good",
     "1 every 5 heal; +1 every 1 heal": "repeats with the event that it follows; leave out every",
 }
 
@@ -212,7 +221,7 @@ def test_an_event_is_named_by_its_place_and_its_words(words: str, reason: str) -
 
 WORDS = [
     *VERBS.replace(",", "").split(),
-    *("host", "replica", "fleet", "leader", "it", "every", "from", "to", "by", "one-way"),
+    *("host", "node", "replica", "fleet", "leader", "it", "every", "from", "to", "by", "one-way"),
     *("0", "1", "+1", "2.5", "20ms", ";", "\n", "\x1b"),
 ]
 
@@ -234,129 +243,6 @@ def test_a_long_word_is_cut_short() -> None:
 def test_too_many_events_are_refused() -> None:
     with pytest.raises(FaultError, match=r"^must be at most 1,000 events$"):
         parse("1 heal;" * 1001)
-
-
-# --- What a system cannot do --------------------------------------------------------------------
-
-
-def problems(
-    words: str,
-    replicas: int = 3,
-    has_coordinators: bool = True,
-    crash_model: CrashModel = "full",
-    window_s: float = WINDOW_S,
-) -> list[str]:
-    return list(
-        faults.check(
-            parse(words),
-            replicas=replicas,
-            fleets=2,
-            has_coordinators=has_coordinators,
-            crash_model=crash_model,
-            window_s=window_s,
-        )
-    )
-
-
-IMPOSSIBLE = {
-    "2 kill host 3": "host 3 must be from 0 to 2",
-    "2 pause replica 3": "replica 3 must be from 0 to 2",
-    "2 kill coordinator 3": "coordinator 3 must be from 0 to 2",
-    "2 kill fleet 2": "fleet 2 must be from 0 to 1",
-    "2 cut host 0 from host 3": "host 3 must be from 0 to 2",
-    "2 slow host 0 to host 3 by 1ms": "host 3 must be from 0 to 2",
-    "10 heal": "must come before the window ends, duration_s = 10",
-    "2 restart host 1": "host 1 is not killed before",
-    "2 resume host 1": "host 1 is not paused before",
-}
-
-
-@pytest.mark.parametrize(("words", "reason"), IMPOSSIBLE.items(), ids=IMPOSSIBLE)
-def test_what_cannot_be_done_is_told(words: str, reason: str) -> None:
-    assert problems(words) == [f"event 1 ({words}): {reason}"]
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "1 kill host 1; 2 restart host 1",
-        "1 kill host leader; 2 restart host 1",
-        "1 kill host 1; +1 restart replica 1",
-        "1 kill replica 1; +1 restart host 1",
-        "3 restart host 1; 1 kill host 1",
-        "1 kill host 1; +1 heal; +1 restart it",
-        "1 every 2 pause fleet 1; +1 resume it",
-        "1 kill host leader; 2 restart it",
-        "1 kill host leader; 1 cut host 0 from it",
-        "1 every 1 pause host leader; 1.5 every 1 resume it",
-    ],
-)
-def test_what_may_make_sense_is_allowed(words: str) -> None:
-    assert problems(words) == []
-
-
-@pytest.mark.parametrize(
-    ("words", "whom"),
-    [
-        ("1 kill host 0; +1 restart host 1", "host 1"),
-        ("1 pause host 1; +1 restart it", "host 1"),
-        ("1 kill coordinator 1; +1 restart replica 1", "replica 1"),
-        ("2 restart host 1; +1 kill host 1", "host 1"),
-    ],
-)
-def test_what_was_never_killed_cannot_restart(words: str, whom: str) -> None:
-    [problem] = problems(words)
-    assert problem.endswith(f": {whom} is not killed before")
-
-
-@pytest.mark.parametrize(
-    "words", ["5 kill host leader; 2 kill it", "1 heal; +1 kill host 1; 5 kill it"]
-)
-def test_it_must_be_known_when_it_is_hit(words: str) -> None:
-    """An event with a time of its own does not wait until the target is named."""
-    [problem] = problems(words)
-    assert problem.endswith(", which says whom it means; give a time with +")
-
-
-def test_what_follows_counts_from_what_it_follows() -> None:
-    assert problems("4 heal; +3 heal; +2.9 heal") == []
-    assert problems("4 heal; +3 heal; +3 heal") == [
-        "event 3 (+3 heal): must come before the window ends, duration_s = 10"
-    ]
-
-
-def test_a_protocol_without_coordinators_has_none_to_hit() -> None:
-    assert problems("2 kill coordinator leader", has_coordinators=False) == [
-        "event 1 (2 kill coordinator leader): this protocol has no coordinator"
-    ]
-
-
-def test_a_single_replica_has_no_follower() -> None:
-    assert problems("2 suspect replica follower; 3 kill host 1", replicas=1) == [
-        "event 1 (2 suspect replica follower): a single replica has no follower",
-        "event 2 (3 kill host 1): host 1 must be 0",
-    ]
-
-
-@pytest.mark.parametrize("crash_model", get_args(CrashModel))
-@pytest.mark.parametrize("part", ["host", "replica", "coordinator"])
-def test_who_stored_nothing_must_not_return(crash_model: CrashModel, part: str) -> None:
-    words = f"1 kill {part} 1; +1 restart it"
-    refused = [
-        'event 2 (+1 restart it): needs crash_model = "epoch" or "full"; under "crash_stop" '
-        "nothing is stored, and a replica that forgot its votes must not return"
-    ]
-    assert problems(words, crash_model=crash_model) == (
-        refused if crash_model == "crash_stop" else []
-    )
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["0 every 0.005 heal", "0 every 5e-324 heal", "0 every 0.02 heal; +0.1 heal; +0.1 heal"],
-)
-def test_too_many_occurrences_are_refused(words: str) -> None:
-    assert problems(words) == ["makes more than 1,000 faults; repeat them less often"]
 
 
 # --- What happens when --------------------------------------------------------------------------
@@ -505,6 +391,16 @@ def test_a_row_of_the_table_of_events_can_be_made_of_an_action() -> None:
     assert isinstance(action, Cut)
     row = (action.verb, action.target.name, action.detail)
     assert row == ("cut", "host-0", "from host 1 one-way")
+
+
+def test_whose_node_may_be_lost_is_known_beforehand() -> None:
+    assert _at_stake("1 kill host 1") == set()
+    assert _at_stake("1 kill node 1; 2 kill host 2") == {1}
+    assert _at_stake("1 kill node leader") == {0, 1, 2}
+
+
+def _at_stake(words: str) -> set[int]:
+    return Timeline(parse(words), window_s=WINDOW_S, replicas=3).nodes_at_stake
 
 
 # --- The page -----------------------------------------------------------------------------------

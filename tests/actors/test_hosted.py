@@ -1,10 +1,9 @@
 """Replicas, coordinators and fleets as they are, without Ray: real TCP on one event loop."""
 
 import asyncio
-import gc
 import logging
 import os
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -25,6 +24,8 @@ from actors.transport.ray_call import HEAD, OrderError
 from tests.actors.loopback import LOOPBACK, PATIENCE_S, SECRET, System
 from tests.actors.transport.called import Called
 
+pytestmark = pytest.mark.usefixtures("frozen")
+
 LOAD_S = 0.15
 
 SYSTEMS = {
@@ -38,14 +39,6 @@ SYSTEMS = {
     "spaxos kv": LoadConfig(protocol="spaxos", replicas=3, clients=50, service="kv", fleets=3),
     "spaxos apart": LoadConfig(protocol="spaxos", clients=20, fleets=2, requests_per_frame_max=1),
 }
-
-
-@pytest.fixture(autouse=True)
-def _frozen() -> Iterator[None]:
-    """Keep nodes from looking for garbage in all of this process, and undo what they do there."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def run(test: Callable[[], Coroutine[None, None, None]]) -> None:

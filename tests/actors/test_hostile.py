@@ -1,7 +1,6 @@
 """What actors make of hostile peers, over real TCP: it is refused and counted; no host stops."""
 
 import asyncio
-import gc
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -36,6 +35,8 @@ from actors.transport.handshake import introduce
 from tests.actors.loopback import LOOPBACK, PATIENCE_S, SECRET
 from tests.actors.transport.strategies import messages
 
+pytestmark = pytest.mark.usefixtures("frozen")
+
 JPAXOS = LoadConfig(protocol="jpaxos", clients=6, frame_bytes_max=4 << 20)
 SPAXOS = LoadConfig(protocol="spaxos", clients=6, frame_bytes_max=4 << 20, service="kv")
 
@@ -52,14 +53,6 @@ PEERS = [
     *(Address("coordinator", number) for number in (0, 1)),
     *(Address("fleet", number) for number in (0, 255)),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _frozen() -> Iterator[None]:
-    """Keep nodes from looking for garbage in all of this process, and undo what they do there."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Attacked:
@@ -212,7 +205,7 @@ def is_decided_on(message: Message) -> bool:
 
 
 @pytest.mark.parametrize("kind", ACTORS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     said=st.lists(
         st.tuples(

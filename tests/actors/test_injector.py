@@ -35,6 +35,7 @@ class Stage:
         self.crew = Crew()
         self.log: list[tuple[str, list[Address]]] = []
         self.actors: dict[Address, Actor] = {}
+        self.lost: set[int] = set()
         for address in addresses:
             self._join(address)
 
@@ -49,6 +50,23 @@ class Stage:
         self.log.append(("kill", list(addresses)))
         for address in addresses:
             self.crew.leave(address).die()
+
+    def on_node_of(self, host: int) -> list[Address]:
+        """Return who lives with a host: its actors and, with the last one, the fleet."""
+        fleets = [Address("fleet", 0)] if host == HOSTS - 1 else []
+        both = [Address("replica", host), Address("coordinator", host)]
+        return [each for each in [*both, *fleets] if each in self.crew]
+
+    async def kill_node(self, host: int) -> bool:
+        self.log.append(("kill node", self.on_node_of(host)))
+        for address in self.on_node_of(host):
+            self.crew.leave(address).die()
+        is_new = host not in self.lost
+        self.lost.add(host)
+        return is_new
+
+    def is_lost(self, address: Address) -> bool:
+        return address.number in self.lost
 
     async def create(self, addresses: Collection[Address]) -> None:
         self.log.append(("create", list(addresses)))
@@ -126,6 +144,19 @@ def test_a_host_is_its_replica_and_its_coordinator_and_is_heard_before_it_is_kil
     assert play.told == [("kill", "host-1")]
     assert play.stage.log == [("kill", both)]
     assert play.heard == both
+
+
+def test_a_node_is_all_that_lives_there_and_is_heard_before_it_is_killed() -> None:
+    everybody = [replica(2), Address("coordinator", 2), Address("fleet", 0)]
+    play = Play("0 kill node 2; +0 kill it", "spaxos")
+    assert play.told == [("kill", "node-2")]
+    assert play.stage.log == [("kill node", everybody), ("kill node", [])]
+    assert play.heard == everybody
+
+
+def test_who_was_to_return_does_not_where_its_node_is_gone() -> None:
+    play = Play("0 kill host 1; 0.05 kill node 1; 0.1 restart host 1; +0 kill host 2")
+    assert play.told == [("kill", "host-1"), ("kill", "node-1"), ("kill", "host-2")]
 
 
 def test_who_is_down_cannot_be_hit_and_who_is_up_cannot_return() -> None:

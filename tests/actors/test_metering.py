@@ -115,22 +115,35 @@ def test_no_message_is_lost_whatever_the_times_of_the_samples(
     assert (np.diff(column(table, "bin")) > 0).all()
 
 
-@given(st.lists(st.floats(0, 3), min_size=1).map(sorted), st.floats(-1, 4))
-def test_samples_after_some_time_are_the_end_of_all(times_s: list[float], after_s: float) -> None:
+@given(st.lists(st.floats(0, 3), min_size=2).map(sorted), st.floats(-1, 4))
+def test_growth_is_that_of_all_later_samples_but_of_the_first(
+    times_s: list[float], after_s: float
+) -> None:
     meter = quiet_meter()
     for number, time_s in enumerate(times_s):
-        meter.sample(time_s, {"queue": number}, {"batches": number})
-    whole, late = meter.table(), meter.table(after_s)
-    assert late.columns == whole.columns
-    assert (late.rows == whole.rows[whole.column("time_s") > after_s]).all()
+        meter.sample(time_s, {"queue": number}, {"batches": number, f"from.{number}": 1})
+    table, growth = meter.table(), meter.growth(after_s)
+    times = np.array(column(table, "time_s"))
+    counted = (times > after_s) & (np.arange(len(times)) > 0)
+    if not counted.any():
+        assert growth is None
+        return
+    assert growth is not None
+    assert growth.since_s == times[np.flatnonzero(counted)[0] - 1]
+    assert growth.until_s == times[-1]
+    for name, count in growth.counts.items():
+        assert count == pytest.approx(sum(np.array(column(table, name))[counted])), name
+    assert growth.gauges["queue"] == len(times_s) - 1
 
 
-def test_a_column_that_nothing_was_counted_in_is_zero() -> None:
+def test_a_gauge_that_is_given_no_more_is_not_what_things_are_now() -> None:
     meter = quiet_meter()
-    meter.sample(0.1, {}, {"batches": 2})
-    meter.sample(0.2, {}, {"batches": 5})
-    assert meter.table().column("batches").tolist() == [2, 3]
-    assert meter.table().column("votes").tolist() == [0, 0]
+    meter.sample(0.0, {"queue": 1, "view": 2}, {})
+    meter.sample(0.1, {"view": True}, {})
+    growth = meter.growth()
+    assert growth is not None
+    assert growth.gauges["view"] == 1.0
+    assert "queue" not in growth.gauges
 
 
 def test_a_meter_without_samples_has_no_rows() -> None:

@@ -2,38 +2,34 @@
 
     python -m tests.benchmarks.monitor [--pairs 10] [--clients 4000] [--protocol spaxos] [--rate 0]
 
-Runs pairs of one configuration on a local Ray, one that is monitored and one that is not, in an
-order that changes from pair to pair, and prints the throughput of each, then the median ratio and
-the 95% confidence interval of the mean ratio; and the same of the processor time that all actors
-and this process took together. With `--rate` the load is open-loop: throughput is then the same,
-and processor time is what tells. With `--look` somebody looks, too: a dashboard serves the page of
-the sweep to a chromium on this machine, whose own processor time is not counted.
+Runs pairs of one configuration on a local Ray, one that is monitored and exported as metrics and
+one that is neither, in an order that changes from pair to pair, and prints the throughput of each,
+then the median ratio and the 95% confidence interval of the mean ratio; and the same of the
+processor time that all actors and this process took together. With `--rate` the load is open-loop:
+throughput is then the same, and processor time is what tells. With `--look` somebody looks, too: a
+dashboard serves the page of the sweep to a chromium on this machine, whose own processor time is
+not counted.
 """
 
 import argparse
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
-from playwright.sync_api import sync_playwright
-from werkzeug.serving import make_server
 
 from actors.cluster import Cluster
-from dashboards.app import server
 from experiments import summarise
+from experiments.exporter import Exporter
 from experiments.live import LiveBackend
 from experiments.measured import measured
 from experiments.monitor import Monitor
 from experiments.spec import Suite
 from experiments.sweep import Run, expand
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+from tests.dashboards.app.browsing import Site, chromium
 
 
 class Cost(NamedTuple):
@@ -43,14 +39,14 @@ class Cost(NamedTuple):
     cpu_s: float
 
 
-def carry_out(run: Run, monitor: Monitor | None) -> Cost:
+def carry_out(run: Run, *watchers: Monitor | Exporter) -> Cost:
     """Carry out a run and return what it did, from when its clients began."""
     config = run.config
-    if monitor is not None:
-        monitor.started(run)
+    for watcher in watchers:
+        watcher.started(run)
     with Cluster(config.load_config()) as cluster:
         began_s = time.process_time()
-        cluster.run(config.load_s, tell=monitor.tell if monitor is not None else None)
+        cluster.run(config.load_s, listeners=[watcher.tell for watcher in watchers])
         own_s = time.process_time() - began_s
         found = measured(cluster.measurements())
     assert found.safety == "ok", found.safety
@@ -62,16 +58,9 @@ def carry_out(run: Run, monitor: Monitor | None) -> Cost:
 @contextmanager
 def somebody_looks(root: Path) -> Iterator[None]:
     """Serve a dashboard, and have a browser open its live page."""
-    serving = make_server("127.0.0.1", 0, server.create(root).server, threaded=True)
-    thread = Thread(target=serving.serve_forever)
-    thread.start()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        browser.new_page().goto(f"http://127.0.0.1:{serving.server_port}/live")
+    with chromium() as browser, closing(Site(browser, root)) as site:
+        site.open("/live")
         yield
-        browser.close()
-    serving.shutdown()
-    thread.join()
 
 
 def main() -> None:
@@ -119,12 +108,13 @@ def main() -> None:
 
 def _cost(run: Run, suite: Suite, folder: Path, is_watched: bool, is_looked_at: bool) -> Cost:
     if not is_watched:
-        return carry_out(run, None)
+        return carry_out(run)
     with Monitor(folder, suite, [run]) as monitor:
+        watchers = monitor, Exporter(suite)
         if not is_looked_at:
-            return carry_out(run, monitor)
+            return carry_out(run, *watchers)
         with somebody_looks(folder):
-            return carry_out(run, monitor)
+            return carry_out(run, *watchers)
 
 
 if __name__ == "__main__":

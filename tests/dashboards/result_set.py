@@ -20,6 +20,7 @@ SYSTEMS = {
     "spaxos": (800_000.0, 1.1, 0.8, 0.7),
     "multipaxos": (1_000_000.0, 0.7, 1.3, 0.3),
 }
+_IN_FLIGHT = ("in_flight", "in_flight_first_third", "in_flight_last_third")
 _NETWORK = [
     f"network_mbit_s_{way}_{whose}_host{'s' if whose == 'other' else ''}"
     for way in ("out", "in")
@@ -212,19 +213,22 @@ def _run(protocol: str, replicas: int, clients: int, repeat: int, noise: float) 
         "latency_ms_p999": 5.0 * mean_ms,
         "service_ms_p50": np.nan,
         "service_ms_p99": np.nan,
-        "in_flight": float(clients),
+        **dict.fromkeys(_IN_FLIGHT, float(clients)),
         "lag_ms": 0.0,
         "limit_rps": np.nan,
         "limit_by": "",
+        "cpu_cores_busiest_fleet": min(0.5, throughput * other_us * 1e-6),
         "cpu_cores_leader_host": throughput * leader_us * 1e-6,
         "cpu_cores_other_hosts": throughput * other_us * 1e-6,
         **dict.fromkeys(_NETWORK, throughput * 240e-6),
         "completed": float(int(throughput)),
         "retried": 0.0,
+        "dropped": 0.0,
         "unavailability_s": 0.0,
         "recovery_s": np.nan,
         "cpu_us_per_request": leader_us * 1.7 * noise,
         "run_id": f"{protocol}-{replicas}-{clients}-{repeat}",
+        "nodes": replicas,
         "started_at": f"2026-03-0{1 + repeat}T10:00:00+00:00",
         "wall_s": 6.5,
         "cpu_model": "Synthetic CPU @ 2.00 GHz",

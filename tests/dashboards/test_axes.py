@@ -21,6 +21,18 @@ def test_there_is_a_label_below_all_values_and_one_above(values: list[float]) ->
         )
 
 
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([3.3, 3.6], [2, 3, 4, 5]),
+        ([12, 15], [10, 12, 14, 16, 18, 20]),
+        ([0.06, 0.09], [0.05, 0.06, 0.07, 0.08, 0.09, 0.1]),
+    ],
+)
+def test_between_two_labels_there_are_more(values: list[float], ticks: list[float]) -> None:
+    assert between_labels("Latency (ms)", values)["tickvals"] == pytest.approx(ticks)
+
+
 def test_what_is_no_number_counts_for_nothing() -> None:
     assert between_labels("x (s)", [math.nan, 0.0, 3.0])["range"] == pytest.approx(
         [math.log10(2), math.log10(5)]

@@ -19,6 +19,11 @@ def grouped(points: pd.DataFrame) -> pd.DataFrame:
     return bars.grouped(points, [f"n = {count}" for count in points["replicas"]])
 
 
+def test_a_bar_knows_the_row_of_its_point(points: pd.DataFrame, grouped: pd.DataFrame) -> None:
+    for bar in list(bars.draw(grouped, "throughput_rps", [""] * len(grouped)))[::2]:
+        assert points.loc[list(bar.customdata), "throughput_rps"].tolist() == list(bar.y)
+
+
 def test_groups_stand_in_the_order_they_are_given_in(grouped: pd.DataFrame) -> None:
     axis = bars.groups_axis(grouped)
     assert axis["ticktext"] == ["n = 5", "n = 3"]

@@ -34,6 +34,18 @@ def test_without_limits_the_machine_is_what_is_measured() -> None:
     assert "The leader's host took 1.00 of them, each other host 0.100" in said.sentences[1]
 
 
+def test_in_virtual_time_without_limits_no_machine_is_measured() -> None:
+    said = explain(RUN | {"backend": "sim", "network_delay_ms": 0.1}, counters(RUN, cores=0.0))
+    assert said.headline == "No limits are modelled"
+    assert said.sentences == ["Hosts take no time for anything: what is left is the network's."]
+
+
+def test_where_cpu_is_not_modelled_the_network_is_what_can_be_used_up() -> None:
+    run = RUN | {"egress_mbit_s": 1.0, "limit_rps": 1e9, "limit_by": "egress of the leader"}
+    said = explain(run, counters(run, cores=0.0))
+    assert said.headline == "At its limit: network out of host 0, which leads"
+
+
 def test_cores_bound_only_those_hosts_whose_cpu_is_modelled() -> None:
     assert set(capacities(RUN).values()) == {math.inf}
     assert capacities(RUN | {"egress_mbit_s": 100.0})["network_mbit_s_out"] == 100.0

@@ -94,12 +94,14 @@ def test_who_leads_when_it_is_hit_is_called_the_leader() -> None:
         (2.5, "view", "replica-1", "view 1"),
         (3.0, "kill", "coordinator-1", ""),
         (3.5, "pause", "host-1", ""),
+        (4.0, "kill", "node-1", ""),
     ) == [
         "host 1 killed",
         "replica 0 (leader) paused",
         "replica 1 leads view 1",
         "coordinator 1 killed",
         "host 1 (leader) paused",
+        "node 1 (leader) killed",
     ]
 
 

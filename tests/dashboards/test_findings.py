@@ -1,4 +1,5 @@
 import math
+import warnings
 
 import pandas as pd
 import pytest
@@ -13,6 +14,14 @@ NO_EVENTS = pd.DataFrame(columns=["run_id", *EVENTS_COLUMNS])
 
 def said(runs: pd.DataFrame, events: pd.DataFrame = NO_EVENTS) -> dict[str, Finding]:
     return {finding.heading: finding for finding in findings(runs, summary(runs), events)}
+
+
+def test_a_table_that_was_put_together_of_others_is_read_without_a_warning() -> None:
+    """Its rows may have the same names."""
+    runs = failed(runs_of(clients=(1, 10)), 0, outcome="no leader", safety="")
+    with warnings.catch_warnings(action="error"):
+        lost = said(pd.concat([runs, runs]))["Failed or invalid runs"]
+    assert lost.text.startswith("2 of 24;")
 
 
 def two_points(jpaxos_rps: float, spaxos_rps: float) -> pd.DataFrame:
@@ -120,8 +129,58 @@ def test_a_peak_under_the_most_clients_may_not_be_one() -> None:
     runs = two_points(2e6, 5e5)
     assert said(runs)["Peak throughput"].text == ""
     found = said(runs[runs["clients"] <= 100])["Peak throughput"]
-    assert found.text == "* The most clients tried: the true peak may lie beyond."
+    assert found.text == "* The most clients with which a run counts: the true peak may lie beyond."
     assert all(" with 100 clients*; latency" in peak for peak in found.items)
+
+
+def all_lost(runs: pd.DataFrame, protocol: str, clients: int) -> pd.DataFrame:
+    """Return the runs as if all of a protocol under so many clients had failed."""
+    for row in runs.index[(runs["protocol"] == protocol) & (runs["clients"] == clients)]:
+        runs = failed(runs, row, outcome="timed out", safety="")
+    return runs
+
+
+def test_failed_runs_that_cut_off_a_curve_are_warned_of_before_anything_is_compared() -> None:
+    found = said(all_lost(two_points(2e6, 5e5), "spaxos", 1_000))
+    assert list(found)[:3] == ["What was run", "Cut off by failed runs", "S-Paxos against JPaxos"]
+    warning = found["Cut off by failed runs"]
+    assert warning.is_warning
+    assert warning.items == ["<strong>S-Paxos</strong> with 1,000 clients"]
+    (ratio,) = found["S-Paxos against JPaxos"].items
+    assert "failed ones cut these curves off" in ratio
+
+
+def test_a_load_with_one_run_that_counts_is_not_cut_off() -> None:
+    runs = runs_of(clients=(10, 100))
+    assert "Cut off by failed runs" not in said(failed(runs, 0, outcome="timed out", safety=""))
+
+
+def test_a_ratio_of_curves_that_are_all_there_is_not_qualified() -> None:
+    runs = runs_of(replicas=(3, 5), clients=(10, 100), repeats=1)
+    is_lost = (runs["protocol"] == "jpaxos") & (runs["replicas"] == 5) & (runs["clients"] == 100)
+    (row,) = runs.index[is_lost]
+    found = said(failed(runs, row, outcome="timed out", safety=""))
+    assert found["Cut off by failed runs"].items == [
+        "<strong>JPaxos, n = 5</strong> with 100 clients"
+    ]
+    whole, cut = found["S-Paxos against JPaxos"].items
+    assert "cut these curves off" in cut
+    assert "cut these curves off" not in whole
+
+
+def test_a_protocol_of_which_no_run_counts_is_warned_of_too() -> None:
+    runs = all_lost(runs_of(clients=(10, 100), repeats=1), "jpaxos", 10)
+    found = said(all_lost(runs, "jpaxos", 100))
+    assert found["Cut off by failed runs"].items == [
+        "<strong>JPaxos</strong> with 10 clients and 100 clients"
+    ]
+
+
+def test_loads_that_were_offered_are_missed_too() -> None:
+    runs = failed(OFFERED, OFFERED.index[-1], outcome="timed out", safety="")
+    assert said(runs)["Cut off by failed runs"].items == [
+        "<strong>S-Paxos</strong> with 80.0 k requests/s offered"
+    ]
 
 
 def test_nothing_lies_beyond_a_computed_limit() -> None:

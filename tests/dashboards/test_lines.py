@@ -63,4 +63,4 @@ def test_hover_labels_say_what_limits_and_what_a_figure_adds(points: pd.DataFram
     for text, count in zip(trace.hovertext, (3, 5, 7), strict=True):
         assert f"Replicas: {count}" in text
         assert "(CPU of the leader)" in text
-        assert text.endswith(f"Odd: {count}")
+        assert f"<br>Odd: {count}<br>" in text

@@ -36,3 +36,9 @@ def test_words_are_a_heading_a_text_and_a_list_where_there_is_one() -> None:
 
 def test_the_name_of_a_fact_is_escaped() -> None:
     assert "<dt>a&lt;b</dt><dd><i>c</i></dd>" in page.facts([("a<b", "<i>c</i>")])
+
+
+def test_names_of_rows_are_left_out_of_a_drawing() -> None:
+    figure = theme.figure("").add_scatter(x=[1], y=[2], customdata=["the name of a row"])
+    assert "the name of a row" not in page.drawing(figure)
+    assert figure.data[0].customdata == ("the name of a row",)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from dashboards import report
+from dashboards import care, report
 from dashboards.figures import throughput, transport
 from experiments.results import TABLES, ResultsError, ResultsWriter
 from experiments.spec import Suite
@@ -77,6 +77,7 @@ def test_a_result_folder_gets_one_file_beside_its_tables(tmp_path: Path) -> None
     assert html.count(get_plotlyjs()) == 1
     assert Page(html.replace(get_plotlyjs(), "")).headings == [
         "Paxoscope: synthetic",
+        care.HEADING,
         *FIGURE_TITLES,
         *RECORDS,
     ]
@@ -89,11 +90,31 @@ def test_runs_with_faults_come_with_a_figure_and_a_sentence_each(tmp_path: Path)
     html = report.write(tmp_path).read_text(encoding="utf-8").replace(get_plotlyjs(), "")
     assert Page(html).headings == [
         "Paxoscope: synthetic",
+        care.HEADING,
         "Through the faults",
         *FIGURE_TITLES,
         *RECORDS,
     ]
     assert html.count("host 0 (leader) killed at 2.0 s; no replies for <strong>0.6 s") == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "lost"),
+    [("counters", FIGURE_TITLES[-1:]), ("timeline", ["Through the faults"]), ("events", [])],
+)
+def test_a_table_that_is_broken_is_left_out_and_told(
+    tmp_path: Path, table: str, lost: list[str]
+) -> None:
+    runs, *over_time = disturbed("2 kill host leader")
+    names = ("timeline", "latency", "events")
+    write_results(tmp_path, runs, **dict(zip(names, over_time, strict=True)))
+    broken = tmp_path / table / f"{runs['run_id'].iloc[0]}.parquet"
+    broken.write_bytes(b"half a fi")
+    html = report.write(tmp_path).read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    first = ["Not everything could be read", "Runs to read with care", "Through the faults"]
+    expected = [*first, *FIGURE_TITLES, *RECORDS]
+    assert Page(html).headings[1:] == [each for each in expected if each not in lost]
+    assert f"{broken}: not a result table" in html
 
 
 def test_the_report_goes_where_it_is_asked_to(tmp_path: Path) -> None:
@@ -141,12 +162,24 @@ def test_text_from_the_data_cannot_become_markup() -> None:
     assert page.headings[0] == f"Paxoscope: {attack}"
 
 
+def test_what_the_linter_finds_comes_before_the_figures() -> None:
+    runs = failed(runs_of(clients=(16_000,)), 0, outcome="<b>", safety="")
+    html = render(runs.assign(duration_s=5.0, warmup_s=0.0, service="kv"))
+    listed = html[html.index(care.HEADING) : html.index("<h2>All runs")]
+    assert listed.index("failed: &lt;b&gt;") < listed.index("5 runs")
+    assert "Set warmup_s to a second or more." in listed
+
+
+def test_where_the_linter_finds_nothing_there_is_no_section_on_it() -> None:
+    assert care.HEADING not in render(runs_of(clients=(16_000,)).assign(duration_s=5.0))
+
+
 def test_failed_runs_alone_make_a_page_without_figures() -> None:
     runs = runs_of(clients=(1,), repeats=1)
     for row in range(len(runs)):
         runs = failed(runs, row, outcome="no leader", safety="")
     html = render(runs)
-    assert Page(html).headings == ["Paxoscope: synthetic", *RECORDS]
+    assert Page(html).headings == ["Paxoscope: synthetic", care.HEADING, *RECORDS]
     assert "Failed or invalid runs</dt><dd>2 of 2;" in html
 
 
@@ -161,7 +194,7 @@ def test_failed_runs_alone_make_a_page_without_figures() -> None:
 )
 def test_a_small_result_set_makes_a_whole_page(runs: pd.DataFrame) -> None:
     html = render(runs)
-    assert Page(html).headings[1:5] == FIGURE_TITLES
+    assert [each for each in Page(html).headings if each != care.HEADING][1:5] == FIGURE_TITLES
     words = re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
     assert not re.search(r"\b(nan|None|inf)\b", words)
 

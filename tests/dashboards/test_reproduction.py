@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from dashboards import reproduction
+from dashboards import care, reproduction
 from experiments import messages
 from experiments.evaluation import FIGURES
 from experiments.results import TABLES, ResultsError, ResultsWriter
@@ -26,7 +26,7 @@ SCORES = [
     for number, verdict in enumerate(["reproduced", "trend", "not reproduced", "reproduced"])
 ]
 PROVENANCE = [
-    *("What is fitted, what is assumed", "Runs that do not count"),
+    *("What is fitted, what is assumed", "Runs that do not count", care.HEADING),
     *("How long it took", "Environment", "Run it again"),
 ]
 
@@ -105,6 +105,20 @@ def test_every_link_leads_somewhere_on_the_page_and_nothing_is_loaded(folder: Pa
     assert links == {f"#{anchor}" for anchor in anchors}
     assert not [attrs for _, attrs in page.tags if {"src", "data", "action"} & attrs.keys()]
     assert not {"link", "img", "iframe", "object", "embed"} & {tag for tag, _ in page.tags}
+
+
+def test_what_the_linter_finds_names_its_suites_and_compares_no_two(folder: Path) -> None:
+    write_suite(folder, "srds12_clients", runs_of(repeats=1))
+    settled = runs_of(clients=(16_000,)).assign(duration_s=5.0, requests_per_frame_max=1)
+    write_suite(folder, "srds12_replicas", failed(settled, 0, outcome="late"))
+    html = rendered(folder, "throughput-clients", "throughput-replicas")
+    said = words_of(html[html.index('<ul class="care">') :])
+    assert re.search(
+        "few-repeats 14 runs, for instance: 1 sound .* Found in srds12_clients, srds12_replicas",
+        said,
+    )
+    assert "late" not in said[: said.index("How long it took")]
+    assert "mixed-frames" not in said
 
 
 def test_a_figure_comes_with_what_to_see_and_what_it_stands_on(folder: Path) -> None:
@@ -206,3 +220,24 @@ def test_counts_that_are_not_there_are_told_in_one_line(folder: Path) -> None:
     with pytest.raises(ResultsError, match=r"counts\.parquet: cannot be read") as raised:
         reproduction.write(folder, ["messages"])
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("", ""),
+        ("[]", ""),
+        ('{"quick": false, "backend": null}', ""),
+        ('{"quick": true, "backend": "sim"}', "--quick --backend sim "),
+    ],
+)
+def test_what_is_lacking_is_made_as_the_rest_was(tmp_path: Path, kind: str, options: str) -> None:
+    if kind:
+        (tmp_path / "kind.json").write_text(kind)
+    command = f"paxoscope reproduce {options}--out {tmp_path}"
+    assert reproduction.command(tmp_path) == command
+
+
+def test_a_suite_of_which_no_run_has_ended_makes_no_figure(tmp_path: Path) -> None:
+    (tmp_path / "srds12_clients").mkdir()
+    assert reproduction.drawable(tmp_path) == []

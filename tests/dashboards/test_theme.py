@@ -18,11 +18,13 @@ from dashboards import theme
         (909.4, "909"),
         (12_345, "12,345"),
         (-1.5, "-1.50"),
+        (-1e300, "-1.00e+300"),
+        (1e-300, "1.00e-300"),
         (math.nan, theme.GAP),
         (math.inf, theme.GAP),
     ],
 )
-def test_numbers_have_three_significant_digits_and_no_exponent(value: float, text: str) -> None:
+def test_numbers_have_three_significant_digits_and_are_short(value: float, text: str) -> None:
     assert theme.significant(value) == text
 
 
@@ -54,6 +56,12 @@ def test_a_tint_runs_from_nothing_to_the_pure_colour() -> None:
     assert theme.tint("spaxos", 1) == theme.colour("spaxos")
 
 
+def test_no_two_hosts_of_a_large_run_look_alike() -> None:
+    looks = {json.dumps(theme.host_line(host)) for host in range(31)}
+    assert len(looks) == 31
+    assert len({theme.host_line(host)["color"] for host in range(7)}) == 7
+
+
 def _luminance(colour: str) -> float:
     """Return the relative luminance of a colour such as `#0072B2`, as WCAG 2 defines it."""
     shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
@@ -70,7 +78,7 @@ def _contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", theme.SCHEMES.values(), ids=theme.SCHEMES)
 def test_lines_and_letters_have_the_contrast_that_wcag_asks_for(scheme: theme.Scheme) -> None:
     """3:1 for graphical objects (1.4.11), 4.5:1 for text (1.4.3)."""
-    for colour in (*theme.COLOURS, theme.MUTED):
+    for colour in (*theme.COLOURS, *theme.HOST_COLOURS, theme.MUTED):
         assert _contrast(colour, scheme.paper) >= 3, colour
     for ink in (scheme.ink, scheme.muted):
         assert _contrast(ink, scheme.paper) >= 4.5, ink

@@ -1,6 +1,6 @@
 """A backend that needs no cluster: what it measures follows from the configuration alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import pandas as pd
@@ -11,8 +11,9 @@ from experiments.results import (
     LATENCY_COLUMNS,
     TIMELINE_COLUMNS,
 )
-from experiments.runner import Measured
+from experiments.runner import Ended, Measured, UnderWay, one_by_one
 from experiments.spec import BIN_S, RunConfig
+from experiments.sweep import Run
 
 REQUESTS_PER_CLIENT_AND_BIN = 7
 
@@ -64,7 +65,10 @@ class FakeBackend:
     def __exit__(self, *_: object) -> None:
         self.is_open = False
 
-    def run(self, config: RunConfig) -> Measured:
+    def carry_out(self, runs: Sequence[Run], begin: Callable[[Run], UnderWay]) -> Iterator[Ended]:
+        return one_by_one(self.run, runs, begin)
+
+    def run(self, config: RunConfig, _run_id: str = "", /) -> Measured:
         assert self.is_open
         self.ran.append(config)
         return self._behave(config)

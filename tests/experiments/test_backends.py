@@ -1,19 +1,28 @@
 """Which backend carries out a run."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
 from experiments import backends as backends_module
 from experiments.backends import Backends
-from experiments.errors import RunFailed
-from experiments.runner import Backend, Measured
+from experiments.errors import InputError, RunFailed
+from experiments.ray_tasks import RayTasks
+from experiments.runner import Backend, Measured, UnderWay
 from experiments.simulated import SimulatedBackend
 from experiments.spec import RunConfig
+from experiments.sweep import Run
+from experiments.workers import Processes
 from tests.experiments.fake import FakeBackend
 
-LIVE, SIM = RunConfig(), RunConfig(backend="sim", network_delay_ms=1.0)
+LIVE = Run("live", RunConfig(), 0)
+SIM = Run("sim", RunConfig(backend="sim", network_delay_ms=1.0), 0)
+NULL = Run(
+    "null",
+    RunConfig(backend="null_actor", protocol="unreplicated", replicas=1, transport="ray"),
+    0,
+)
 
 
 class Ready(FakeBackend):
@@ -30,29 +39,28 @@ class Unready(Ready):
 def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakeBackend]:
     """Return the backends that are made, by name."""
     made: dict[str, FakeBackend] = {}
-    monkeypatch.setattr(backends_module, "_make", _maker(made, Ready))
+    monkeypatch.setattr(backends_module, "_make", _maker(made, "nobody"))
     return made
 
 
-def _maker(made: dict[str, FakeBackend], kind: Callable[[], FakeBackend]) -> Callable[..., Backend]:
-    return lambda name, *_: made.setdefault(name, kind() if name == "sim" else Ready())
+def _maker(made: dict[str, FakeBackend], unready: str) -> Callable[..., Backend]:
+    return lambda name, *_: made.setdefault(name, Unready() if name == unready else Ready())
 
 
 def test_what_runs_on_ray_shares_one_ray(made: dict[str, FakeBackend]) -> None:
-    null = RunConfig(backend="null_actor", protocol="unreplicated", replicas=1, transport="ray")
-    with Backends([LIVE, null], None) as backends:
-        backends.run(null)
-        backends.run(LIVE)
+    with Backends([LIVE, NULL], None) as backends:
+        list(backends.carry_out([NULL, LIVE], UnderWay))
     assert made.keys() == {"live"}
-    assert made["live"].ran == [null, LIVE]
+    assert made["live"].ran == [NULL.config, LIVE.config]
 
 
 def test_each_run_goes_to_the_backend_it_is_configured_for(made: dict[str, FakeBackend]) -> None:
-    with Backends([SIM, LIVE, SIM], None) as backends:
-        for config in (SIM, LIVE, SIM):
-            backends.run(config)
-    assert made["live"].ran == [LIVE]
-    assert made["sim"].ran == [SIM, SIM]
+    runs = [SIM, LIVE, SIM]
+    with Backends(runs, None) as backends:
+        ended = [each.run for each in backends.carry_out(runs, UnderWay)]
+    assert made["live"].ran == [LIVE.config]
+    assert made["sim"].ran == [SIM.config, SIM.config]
+    assert ended == [SIM, SIM, LIVE], "nothing is simulated beside a live run"
 
 
 def test_backends_are_open_inside_and_only_those_that_are_needed(
@@ -64,27 +72,38 @@ def test_backends_are_open_inside_and_only_those_that_are_needed(
     assert not made["sim"].is_open
 
 
-def test_a_backend_that_cannot_open_leaves_none_open(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("unready", ["sim", "live"])
+def test_a_backend_that_cannot_open_leaves_none_open(
+    monkeypatch: pytest.MonkeyPatch, unready: str
+) -> None:
     made: dict[str, FakeBackend] = {}
-    monkeypatch.setattr(backends_module, "_make", _maker(made, Unready))
+    monkeypatch.setattr(backends_module, "_make", _maker(made, unready))
     with pytest.raises(RunFailed, match="no cluster"), Backends([SIM, LIVE], None):
         pass
     assert not any(each.is_open for each in made.values())
 
 
-def test_the_simulated_backend_needs_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "experiments.live", None)
-    with Backends([SIM], None) as backends:
-        assert isinstance(backends._backends["sim"], SimulatedBackend)
-
-
-def test_runs_are_simulated_ahead_only_where_no_live_run_would_suffer(
+def test_without_a_cluster_the_simulated_backend_needs_no_ray(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ahead: list[Sequence[RunConfig]] = []
-    monkeypatch.setattr(
-        backends_module, "_make", lambda _, coming, *__: (ahead.append(coming), Ready())[1]
-    )
-    Backends([SIM, SIM], None)
-    Backends([SIM, LIVE], None)
-    assert [list(each) for each in ahead] == [[SIM, SIM], [], []]
+    for module in ("experiments.live", "experiments.ray_tasks"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with Backends([SIM], None) as backends:
+        (backend,) = backends._backends.values()
+        assert isinstance(backend, SimulatedBackend)
+        assert isinstance(backend._workers, Processes)
+
+
+def test_on_a_cluster_runs_are_simulated_by_its_tasks() -> None:
+    (backend,) = Backends([SIM], "head:6379")._backends.values()
+    assert isinstance(backend, SimulatedBackend)
+    assert isinstance(backend._workers, RayTasks)
+
+
+def test_a_ray_of_its_own_has_no_node_to_lose(made: dict[str, FakeBackend]) -> None:
+    lost = Run("lost", RunConfig(faults="2 cut host 0; +1 kill node leader"), 0)
+    with pytest.raises(InputError) as told:
+        Backends([LIVE, lost], None)
+    reason = "needs a Ray cluster of several nodes: give its --address"
+    assert str(told.value) == f"faults: kill node leader {reason}"
+    Backends([LIVE, lost], "somewhere:6379")

@@ -1,13 +1,16 @@
 """`paxoscope check`: what it is asked for, what it shows, how a failure is made smaller."""
 
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from actors.sim.mix import Case, Outcome
 from experiments import check
-from experiments.errors import InputError
+from experiments.errors import InputError, Lost
 
 
 def test_cases_take_turns() -> None:
@@ -85,6 +88,65 @@ def test_what_is_found_is_told_with_the_command_that_replays_it(
     )
 
 
+class Losing:
+    """A Ray on which every task after the first is lost, however often it is begun."""
+
+    def __init__(self, _address: str | None) -> None:
+        self.begun: list[Any] = []
+
+    count = 1
+
+    def __enter__(self) -> "Losing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self, work: Callable[[Any], Any], given: Any) -> "Future[Any]":
+        self.begun.append(given)
+        future: Future[Any] = Future()
+        if given is self.begun[0]:
+            future.set_result(work(given))
+        else:
+            future.set_exception(Lost(f"lost {self.begun.count(given)} times"))
+        return future
+
+    def is_lost(self, ended: "Future[Any]") -> bool:
+        return ended.exception() is not None
+
+    def result(self, ended: "Future[Any]") -> Any:
+        return ended.result()
+
+
+def test_what_was_found_is_shown_where_a_task_is_lost_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from experiments import ray_tasks
+    from experiments.cli import app
+
+    monkeypatch.setattr(ray_tasks, "RayTasks", Losing)
+    result = CliRunner().invoke(app, ["check", "--protocol", "jpaxos", "--seeds", "1..60"])
+    assert result.exit_code == 1
+    assert result.stderr == f"paxoscope: broken off: lost {check.TRIES} times\n"
+    assert "20 seeds in " in result.stdout
+    assert "no failure in 20 of 60" in result.stdout
+
+
+def test_the_mutants_that_were_caught_are_shown_where_a_task_is_lost_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from experiments import ray_tasks
+    from experiments.cli import app
+
+    monkeypatch.setattr(ray_tasks, "RayTasks", Losing)
+    monkeypatch.setattr(check, "_hunt", lambda name: (name, None))
+    result = CliRunner().invoke(app, ["check", "--mutants"])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert check.MUTANTS[0].name in result.stdout
+    untried = len(check.MUTANTS) - 1
+    assert f"0 of 1 mutants caught; {untried} not tried" in result.stdout
+
+
 def test_a_seed_is_replayed_with_its_faults() -> None:
     from experiments.cli import app
 
@@ -120,6 +182,9 @@ def test_a_mutant_that_survives_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = check.MUTANTS[0].name
+    monkeypatch.setattr(check, "MUTANTS", check.MUTANTS[:1])
     monkeypatch.setattr(check, "_each_on_ray", lambda *_: iter([(name, None)]))
     assert check.hunt_mutants(None) == 1
-    assert "nothing" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "nothing" in shown
+    assert shown.endswith("\n0 of 1 mutants caught\n")

@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from experiments import results
 from experiments.cli import app
-from experiments.errors import RunFailed, Terminated
+from experiments.errors import RunFailed
 from experiments.results import ResultsWriter
 from experiments.runner import Measured
 from experiments.spec import RunConfig, Suite
@@ -67,16 +68,18 @@ def _assert_usage_error(result: Result, line: str) -> None:
 def test_a_sweep_ends_with_a_table_of_its_points(bench: Bench) -> None:
     result = bench.run()
     assert result.exit_code == 0
-    table = result.stdout[result.stdout.index("protocol ") :].splitlines()
-    header, *rows = [re.split(r"  +", line.strip()) for line in table if line.strip(" ─")]
-    settings = ["protocol", "n", "clients"]
-    assert header == [*settings, "req/s", "p50 ms", "p95 ms", "p99 ms", "CPU µs/req", "runs"]
+    table, care = result.stdout[result.stdout.index("protocol ") :].split("Read with care")
+    header, *rows = [
+        re.split(r"  +", line.strip()) for line in table.splitlines() if line.strip(" ─")
+    ]
+    assert header == ["protocol", "n", "clients", "req/s", "ms", "ms", "µs/req", "runs"]
     assert [(*row[:4], *row[-2:]) for row in rows] == [
         ("jpaxos", "3", "1", "70", "21,429", "ok"),
         ("jpaxos", "3", "1,000", "70,000", "21.4", "ok"),
         ("spaxos", "3", "1", "70", "21,429", "ok"),
         ("spaxos", "3", "1,000", "70,000", "21.4", "ok"),
     ]
+    assert "few-repeats, 4 runs: Set repeats to 3 or more." in care
 
 
 def test_away_from_a_terminal_every_run_is_one_plain_line(bench: Bench) -> None:
@@ -134,6 +137,12 @@ def test_an_unsafe_run_is_told_loudly_and_makes_every_sweep_fail(bench: Bench) -
     assert bench.run().exit_code == 1
 
 
+def test_a_sweep_may_be_told_to_resume_which_it_does_anyway(bench: Bench) -> None:
+    assert bench.run("--resume").exit_code == 0
+    assert bench.run("--resume").stdout.startswith("x: every run is there already\n")
+    assert [len(backend.ran) for backend in bench.backends] == [4]
+
+
 def test_a_backend_that_cannot_start_is_told_in_one_line(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,19 +156,21 @@ def test_a_backend_that_cannot_start_is_told_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("end", "word", "code"),
-    [(KeyboardInterrupt, "interrupted", 130), (Terminated, "terminated", 143)],
+    ("number", "word", "code"),
+    [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)],
 )
 def test_a_sweep_that_is_broken_off_says_how_to_resume(
     bench: Bench,
     monkeypatch: pytest.MonkeyPatch,
-    end: type[BaseException],
+    number: signal.Signals,
     word: str,
     code: int,
 ) -> None:
+    """On every backend, also on one that hears no signals."""
+
     def interrupt_third(config: RunConfig) -> Measured:
         if len(bench.backends[0].ran) == 3:
-            raise end
+            signal.raise_signal(number)
         return measured(config)
 
     monkeypatch.setattr(sys, "argv", ["paxoscope", "run", "x.toml", "--set", "clients=[1, 9]"])

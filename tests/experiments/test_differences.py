@@ -103,6 +103,17 @@ def test_points_of_one_side_are_named_and_change_nothing(tmp_path: Path) -> None
     assert "4 points: 2 within, 2 only in A" in result.stdout
 
 
+def test_what_the_linter_finds_is_told_of_either_side_and_of_both(tmp_path: Path) -> None:
+    settled = runs_of(clients=(16_000,)).assign(duration_s=5.0)
+    cold = settled.assign(warmup_s=0.0, requests_per_frame_max=1)
+    words = compared(tmp_path, settled, cold).stdout
+    assert "Read with care in A " not in words.replace("in A and B", "")
+    of_b, of_both = words[words.index("in B") :].split("Read with care in A and B")
+    assert " no-warmup, 6 runs: Set warmup_s" in of_b
+    assert " mixed-frames, 12 runs: Compare runs" in of_both
+    assert max(map(len, words.splitlines())) <= 80
+
+
 def unpadded(result: Result) -> str:
     return "".join(f"{line.rstrip()}\n" for line in result.stdout.splitlines())
 

@@ -1,4 +1,6 @@
-from experiments.estimate import OVERHEAD_S, Countdown, duration, expected_s
+import msgspec
+
+from experiments.estimate import OVERHEAD_S, SIMULATED_S, Countdown, duration, expected_s
 from experiments.spec import RunConfig
 from experiments.sweep import Run
 
@@ -48,3 +50,43 @@ def test_durations_read_well() -> None:
         "1 h 05 min",
         "24 h 00 min",
     ]
+
+
+def simulated(count: int) -> list[Run]:
+    config = msgspec.structs.replace(CONFIG, backend="sim", network_delay_ms=1.0)
+    return [Run(f"sim-{repeat}", config, repeat) for repeat in range(count)]
+
+
+def test_runs_in_virtual_time_are_as_many_at_once_as_they_were() -> None:
+    clock, runs = Clock(), simulated(10)
+    countdown = Countdown(runs, clock)
+    for run in runs[:4]:
+        countdown.started(run)
+    for run in runs[:2]:
+        countdown.finished(run, wall_s=6)
+    assert countdown.remaining_s() == 8 * 6 / 4
+
+
+def test_beside_runs_in_virtual_time_live_ones_take_the_time_that_they_take() -> None:
+    clock, runs = Clock(), simulated(4)
+    countdown = Countdown([*runs, *RUNS], clock)
+    for run in runs[:2]:
+        countdown.started(run)
+    countdown.finished(runs[0], wall_s=2)
+    assert countdown.remaining_s() == 3 * 2 / 2 + expected_s(RUNS)
+
+
+def test_runs_in_virtual_time_are_expected_to_share_the_cores() -> None:
+    runs = simulated(10)
+    assert expected_s(runs, 5) == 2 * SIMULATED_S
+    assert expected_s(runs, 64) == SIMULATED_S
+    assert expected_s([], 64) == 0
+
+
+def test_as_soon_as_many_are_under_way_they_count_as_many() -> None:
+    runs = simulated(10)
+    countdown = Countdown(runs, Clock())
+    assert countdown.remaining_s() == 10 * SIMULATED_S
+    for run in runs[:5]:
+        countdown.started(run)
+    assert countdown.remaining_s() == 2 * SIMULATED_S

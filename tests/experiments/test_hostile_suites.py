@@ -91,7 +91,6 @@ def edited(draw: st.DrawFn) -> bytes:
     return content
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 @example(b"seed = " + b"9" * DIGITS_TOO_MANY)
 @example(b"[base]\nseed = 0x" + b"f" * DIGITS_TOO_MANY)
@@ -101,13 +100,13 @@ def test_any_bytes(path: Path, content: bytes) -> None:
     is_read(path, content)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(edited())
 def test_a_shipped_suite_that_was_edited_at_random(path: Path, content: bytes) -> None:
     is_read(path, content)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TABLES, TABLES | VALUES, TABLES | VALUES)
 @example({}, {}, "\x85")
 def test_values_of_any_type_anywhere(path: Path, top: dict, base: object, axes: object) -> None:
@@ -116,7 +115,7 @@ def test_values_of_any_type_anywhere(path: Path, top: dict, base: object, axes: 
     is_read(path, "\n".join(lines).encode())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(KEYS, VALUES.map(written) | TEXTS | st.text())
 @example("seed", "9" * DIGITS_TOO_MANY)
 @example("seed", "0x" + "f" * DIGITS_TOO_MANY)
@@ -124,7 +123,6 @@ def test_any_override(path: Path, key: str, value: str) -> None:
     is_read(path, b"", f"{key}={value}")
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_an_override_of_anything(path: Path, key: str, value: str) -> None:
     assert not is_read(path, b"", f"\N{SNOWMAN}{key}={value}")

@@ -22,13 +22,17 @@ import pytest
 import ray
 
 from experiments import results, summarise
-from experiments.errors import RunFailed
+from experiments.errors import RunFailed, Terminated
 from experiments.live import LiveBackend
 from experiments.results import EVENTS_COLUMNS, FIRST_COLUMNS, TABLES, ResultsWriter
 from experiments.runner import Measured, run_all
 from experiments.spec import RunConfig, Suite, load_suite
 from experiments.sweep import expand
-from tests.actors.on_ray import PATIENCE_S, assert_nothing_is_left
+from tests.actors.on_ray import (
+    PATIENCE_S,
+    assert_nothing_is_left,
+    wait_until_nothing_is_left,
+)
 from tests.experiments.test_runner import Recorder
 
 pytestmark = pytest.mark.ray
@@ -53,6 +57,8 @@ def test_every_protocol_runs_safely_and_is_measured(
     numbers = summarise.measure(config, **measured.tables)
     assert numbers["throughput_rps"] > 0
     assert 0 < numbers["latency_ms_p50"] <= numbers["latency_ms_p99"]
+    assert numbers["in_flight_last_third"] > 0
+    assert numbers["cpu_cores_busiest_fleet"] > 0
     assert_nothing_is_left()
 
 
@@ -101,6 +107,20 @@ def test_a_null_actor_is_measured_as_a_run_is(live: LiveBackend) -> None:
     numbers = summarise.measure(config, **measured.tables)
     assert numbers["throughput_rps"] > 0
     assert numbers["cpu_us_per_request_leader_host"] > 0
+    assert_nothing_is_left()
+
+
+def test_a_null_actor_lives_only_where_hosts_may(live: LiveBackend) -> None:
+    config = RunConfig(
+        protocol="unreplicated",
+        replicas=1,
+        transport="ray",
+        backend="null_actor",
+        hosts_on="is=a",
+        **SHORT,
+    )
+    with pytest.raises(RunFailed, match="host 0 needs a node with is=a, the cluster has none"):
+        live.run(config)
     assert_nothing_is_left()
 
 
@@ -188,6 +208,7 @@ def test_ctrl_c_while_ray_starts_is_heard_once_ray_can_be_stopped(
         signal.raise_signal(signal.SIGINT)
         told.append("stopped")
 
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", start)
     monkeypatch.setattr(ray, "shutdown", stop)
     before = signal.getsignal(signal.SIGINT)
@@ -195,6 +216,19 @@ def test_ctrl_c_while_ray_starts_is_heard_once_ray_can_be_stopped(
         LiveBackend().__enter__()
     assert told == ["started", "stopping", "stopped"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_that_ray_hears_as_it_starts_ends_the_start_as_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray takes the signal for itself meanwhile, and would have the process exit with 15."""
+    told = []
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: sys.exit(signal.SIGTERM))
+    monkeypatch.setattr(ray, "shutdown", lambda: told.append("stopped"))
+    with pytest.raises(Terminated):
+        LiveBackend().__enter__()
+    assert told == ["stopped"]
 
 
 # --- The command --------------------------------------------------------------------------------
@@ -298,7 +332,7 @@ def out(tmp_path: Path) -> Path:
 def _assert_no_chatter(ended: Ended) -> None:
     """Check that all output is the product's own."""
     assert ended.err == ""
-    assert not re.search(r"\bray\b|raylet|pid=|Traceback|Warning", ended.out, re.IGNORECASE)
+    assert not re.search(r"(?i:\bray\b|raylet|pid=|Traceback)|Warning", ended.out)
 
 
 @pytest.mark.parametrize(
@@ -322,9 +356,12 @@ def test_what_is_done_is_kept_and_the_next_run_does_the_rest(
     assert len(family) > 5  # Ray was there.
     _, still_there = psutil.wait_procs(family, PATIENCE_S)
     assert still_there == []
+    _assert_the_next_run_does_the_rest(suite, out)
+
+
+def _assert_the_next_run_does_the_rest(suite: Path, out: Path) -> None:
     kept = results.runs(out)
     assert set(kept["outcome"]) == {"ok"}
-
     resumed = _run("run", str(suite), "--out", str(out))
     assert resumed.code == 0
     _assert_no_chatter(resumed)
@@ -332,6 +369,28 @@ def test_what_is_done_is_kept_and_the_next_run_does_the_rest(
     _assert_results_are_complete(suite, out)
     runs = results.runs(out).set_index("run_id")
     assert runs.loc[kept["run_id"], "started_at"].to_list() == kept["started_at"].to_list()
+
+
+def test_a_driver_that_is_killed_takes_its_actors_along_and_what_was_done_is_kept(
+    suite: Path, out: Path
+) -> None:
+    command = Command("run", str(suite), "--out", str(out))
+    try:
+        command.read_until("[1/2] ")
+        family = command.family()
+        # Those that Ray has on each node take a minute to notice that it is gone; they do nothing.
+        names = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
+        agents = [process for process in family if process.name() in names]
+        family[0].kill()
+        assert len(family) > 5  # Ray was there.
+        _, still_there = psutil.wait_procs(set(family) - set(agents), PATIENCE_S)
+        assert still_there == []
+        for agent in agents:
+            with suppress(psutil.NoSuchProcess):
+                agent.kill()
+    finally:
+        command.kill()
+    _assert_the_next_run_does_the_rest(suite, out)
 
 
 FAULTY = """
@@ -370,6 +429,36 @@ def test_ctrl_c_amid_faults_leaves_neither_processes_nor_storage(
     _, still_there = psutil.wait_procs(family, PATIENCE_S)
     assert still_there == []
     assert not list(stored.glob("paxoscope-*"))
+
+
+def test_what_a_killed_driver_had_stored_is_removed_by_the_next_run(
+    suite: Path, out: Path, stored: Path
+) -> None:
+    arguments = ("run", str(suite), "--out", str(out), "--no-report", "--set", "crash_model=full")
+    environment = {"TMPDIR": str(stored)}
+    command = Command(*arguments, environment=environment)
+    try:
+        _wait_for_storage(stored)
+        family = command.family()
+        family[0].kill()
+        left = _wait_for_storage(stored)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+    finally:
+        command.kill()
+    assert Command(*arguments, environment=environment).ended().code == 0
+    assert not left.exists()
+    assert not list(stored.glob("paxoscope-*"))
+
+
+def _wait_for_storage(stored: Path) -> Path:
+    """Wait until replicas have stored something; return the folder of their keeper."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        for journal in stored.glob("paxoscope-*/replica-*/journal"):
+            return journal.parents[1]
+    raise AssertionError("nothing is stored")
 
 
 def _wait_for_paused(command: "Command") -> list[psutil.Process]:
@@ -429,6 +518,20 @@ def test_ctrl_c_leaves_a_ray_that_runs_already_as_it_was(
     assert len(ray.nodes()) == 1
 
 
+def test_a_driver_that_is_killed_leaves_a_ray_that_runs_already_as_it_was(
+    address: str, suite: Path, out: Path
+) -> None:
+    command = Command("run", str(suite), "--out", str(out), "--address", address)
+    try:
+        command.read_until("[1/2] ")
+        (driver, *_) = command.family()
+        driver.kill()
+    finally:
+        command.kill()
+    wait_until_nothing_is_left()
+    assert len(ray.nodes()) == 1
+
+
 @pytest.mark.timeout(30)
 def test_an_address_where_nobody_listens_is_told_in_one_line(suite: Path, out: Path) -> None:
     with socket.socket() as unheard:
@@ -445,8 +548,8 @@ def test_an_address_where_nobody_listens_is_told_in_one_line(suite: Path, out: P
 def test_an_address_that_makes_no_sense_is_told_in_one_line(suite: Path, out: Path) -> None:
     ended = _run("run", str(suite), "--out", str(out), "--address", "nonsense")
     reason = "cannot connect to nonsense: Invalid address format: nonsense"
-    assert ended.err == f"paxoscope: nothing can be run: {reason}\n"
-    assert ended.code == 1
+    assert ended.err == f"paxoscope: {reason}\n"
+    assert ended.code == 2
 
 
 @contextmanager
@@ -476,17 +579,17 @@ def test_an_address_of_something_else_is_told_in_one_line(
         address = f"{scheme}127.0.0.1:{port}"
         ended = _run("run", str(suite), "--out", str(out), "--address", address)
     reason = f"cannot connect to {address}: what answers there is not Ray"
-    assert ended.err == f"paxoscope: nothing can be run: {reason}\n"
-    assert ended.code == 1
+    assert ended.err == f"paxoscope: {reason}\n"
+    assert ended.code == 2
 
 
 @pytest.mark.timeout(30)
 def test_an_address_of_another_protocol_is_told_in_full(suite: Path, out: Path) -> None:
     ended = _run("run", str(suite), "--out", str(out), "--address", "http://x")
-    assert ended.err.startswith("paxoscope: nothing can be run: cannot connect to http://x: ")
+    assert ended.err.startswith("paxoscope: cannot connect to http://x: ")
     assert len(ended.err.splitlines()) == 1
     assert ended.err.rstrip()[-1] not in ":("
-    assert ended.code == 1
+    assert ended.code == 2
 
 
 OWN = """

@@ -11,7 +11,6 @@ from experiments.cli import app
 from experiments.errors import RunFailed
 from experiments.messages import DELAY_S, FORMULAS, Count, Formula
 from experiments.runner import Measured
-from tests.experiments.fake import FakeBackend
 
 
 def invoke(*arguments: str) -> Result:
@@ -135,7 +134,7 @@ def test_s_paxos_takes_the_bytes_off_the_busiest_host(monkeypatch: pytest.Monkey
 
 def test_an_unsafe_run_gives_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     unsafe = Measured.failed("")._replace(outcome="ok", safety="request 5 was executed twice")
-    monkeypatch.setattr(messages, "SimulatedBackend", lambda _: FakeBackend(lambda _: unsafe))
+    monkeypatch.setattr(messages, "measure_all", lambda configs: [unsafe for _ in configs])
     with pytest.raises(RunFailed, match="multipaxos with 1 clients: request 5 was executed twice"):
         messages.under_load()
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from experiments import progress
-from experiments.progress import PROGRESS_FILE, Happening, Progress
+from experiments.progress import PROGRESS_FILE, Happening, Progress, ProgressFile
 from tests.experiments.going_on import RUN, moment
 
 PROGRESS = Progress(
@@ -16,7 +16,6 @@ PROGRESS = Progress(
     runs=4,
     ended=1,
     failed=0,
-    began_at_s=100.0,
     told_at_s=110.0,
     remaining_s=30.0,
     run=msgspec.structs.replace(
@@ -32,10 +31,57 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 
 
 def test_of_a_sweep_that_has_ended_nothing_is_read(tmp_path: Path) -> None:
-    progress.write(tmp_path, PROGRESS)
-    progress.remove(tmp_path)
-    progress.remove(tmp_path)
+    file = ProgressFile(tmp_path, "this sweep")
+    file.remove()
+    file.write(PROGRESS)
+    file.remove()
+    file.remove()
     assert progress.read(tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_two_who_write_each_removes_only_what_it_has_written(tmp_path: Path) -> None:
+    one, other = ProgressFile(tmp_path, "this job"), ProgressFile(tmp_path, "this job")
+    one.write(PROGRESS)
+    later = msgspec.structs.replace(PROGRESS, told_at_s=111.0)
+    other.write(later)
+    one.remove()
+    assert progress.read(tmp_path) == later
+    other.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_may_write_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Amid what one writes comes the other."""
+    replace = Path.replace
+
+    def after_another(fresh: Path, path: Path) -> Path:
+        monkeypatch.undo()
+        progress.write(tmp_path, PROGRESS)
+        return replace(fresh, path)
+
+    monkeypatch.setattr(Path, "replace", after_another)
+    later = msgspec.structs.replace(PROGRESS, told_at_s=111.0)
+    progress.write(tmp_path, later)
+    assert progress.read(tmp_path) == later
+    assert [path.name for path in tmp_path.iterdir()] == [PROGRESS_FILE]
+
+
+def test_what_cannot_be_written_leaves_nothing_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = ProgressFile(tmp_path, "this sweep")
+    with monkeypatch.context() as full:
+        full.setattr(Path, "replace", refuse)
+        file.write(PROGRESS)
+        file.write(PROGRESS)
+    assert not list(tmp_path.iterdir())
+    assert caplog.text.count("this sweep cannot be watched: [Errno 28] No space left") == 1
+    file.write(PROGRESS)
+    assert progress.read(tmp_path) == PROGRESS
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"suite": "x"}', b"\xff\xfe", b"null"])

@@ -1,7 +1,6 @@
 import json
 import shlex
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +32,7 @@ class Stage:
         self.addresses: list[str | None] = []
 
     def make_backend(
-        self, _coming: Iterable[RunConfig], address: str | None, _tell: object
+        self, _runs: object, address: str | None, _tell: object, _parallel: object
     ) -> FakeBackend:
         self.addresses.append(address)
         self.backends.append(FakeBackend(self.behave))

@@ -1,11 +1,13 @@
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import msgspec
 import pandas as pd
 import pytest
 
-from experiments import results
+from experiments import progress, results
 from experiments.results import (
     RUNS_COLUMNS,
     TABLES,
@@ -15,6 +17,7 @@ from experiments.results import (
 )
 from experiments.spec import RunConfig, Suite, load_suite
 from tests.experiments.fake import measured
+from tests.experiments.test_progress import PROGRESS
 
 SUITE = Suite(name="s")
 CONFIG = RunConfig(clients=2, warmup_s=0.0, duration_s=0.1, cooldown_s=0.1, faults="0 kill host 1")
@@ -25,6 +28,8 @@ READERS = {
     "counters": results.counters,
     "events": results.events,
 }
+NOTHING = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
+"""The tables of a run that failed."""
 
 
 def _row(run_id: str, **values: object) -> Row:
@@ -97,9 +102,8 @@ def test_a_sweep_without_faults_has_a_table_without_events(tmp_path: Path) -> No
 
 def test_a_failed_run_has_a_row_and_no_measurements(tmp_path: Path) -> None:
     _record(tmp_path, "a")
-    empty = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
     with ResultsWriter(tmp_path, SUITE) as writer:
-        writer.record(_row("b", outcome="no quorum"), empty)
+        writer.record(_row("b", outcome="no quorum"), NOTHING)
     assert list(results.runs(tmp_path)["outcome"]) == ["ok", "no quorum"]
     assert set(results.timeline(tmp_path)["run_id"]) == {"a"}
 
@@ -161,8 +165,9 @@ def test_rows_are_on_disk_before_they_take_their_name(
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "replace", noted_replace)
     _record(tmp_path, "a")
-    files = 1 + len(TABLES) + 1
-    assert events == ["fsync", "rename", "fsync"] * files
+    alone, together = ["fsync", "rename", "fsync"], len(TABLES)
+    tables = ["fsync"] * together + ["rename"] * together + ["fsync"] * together
+    assert events == [*alone, *tables, *alone], "the suite; all tables of the run; its row last"
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
@@ -187,6 +192,14 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) ->
         f"{tmp_path}: holds other files and no results; choose a new folder"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_in_which_a_sweep_was_watched_and_nothing_else_is_taken(tmp_path: Path) -> None:
+    """Whoever was killed has left its progress, and perhaps what was to become that."""
+    content = progress.write(tmp_path, PROGRESS)
+    (tmp_path / f"{progress.PROGRESS_FILE}.0123abcd").write_bytes(content[:10])
+    _record(tmp_path, "a")
+    assert list(results.runs(tmp_path)["run_id"]) == ["a"]
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
@@ -349,13 +362,62 @@ def test_a_pipe_in_the_place_of_a_table_is_not_waited_for(tmp_path: Path) -> Non
 
 def test_runs_of_another_folder_are_taken_over_with_their_tables(tmp_path: Path) -> None:
     home, fetched = tmp_path / "home", tmp_path / "fetched"
-    _record(home, "a", "b")
+    with ResultsWriter(home, SUITE) as writer:
+        writer.record(_row("a"), _tables())
+        writer.record(_row("b", outcome="no quorum"), NOTHING)
     _record(fetched, "b", "c")
     with ResultsWriter(home, SUITE) as writer:
         assert writer.adopt(fetched) == 2
         assert list(writer.rows()) == ["a", "b", "c"]
     assert list(results.runs(home)["run_id"]) == ["a", "b", "c"]
     assert set(results.timeline(home)["run_id"]) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("outcome", ["replica-1 died", "ok"])
+def test_a_run_that_is_finished_here_is_left_as_it_is(tmp_path: Path, outcome: str) -> None:
+    """A job may have failed at what was done since; its results can be fetched again and again."""
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(home, "a")
+    before = {path: path.read_bytes() for path in home.rglob("*.parquet")}
+    with ResultsWriter(fetched, SUITE) as writer:
+        writer.record(_row("a", outcome=outcome, commit="older"), NOTHING)
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 0
+    assert {path: path.read_bytes() for path in home.rglob("*.parquet")} == before
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [(KeyboardInterrupt(), KeyboardInterrupt), (OSError(errno.ENOSPC, "full"), ResultsError)],
+)
+def test_a_table_from_another_file_system_is_taken_over_whole_or_not_at_all(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: BaseException,
+    told: type[BaseException],
+) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    with ResultsWriter(home, SUITE) as writer:
+        writer.record(_row("a", outcome="no quorum"), NOTHING)
+    before = {path: path.read_bytes() for path in home.rglob("*.parquet")}
+    _record(fetched, "a")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    def copy_half(source: Path, target: Path, **_: object) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:100])
+        raise end
+
+    with ResultsWriter(home, SUITE) as writer:
+        monkeypatch.setattr(os, "rename", refuse)
+        monkeypatch.setattr(shutil, "copyfile", copy_half)
+        with pytest.raises(told):
+            writer.adopt(fetched)
+        assert {path: path.read_bytes() for path in home.rglob("*.parquet")} == before
+        monkeypatch.undo()
+        assert writer.adopt(fetched) == 1
+    assert all(set(read(home)["run_id"]) == {"a"} for read in READERS.values())
 
 
 def test_a_row_without_all_its_tables_is_not_taken_over(tmp_path: Path) -> None:
@@ -365,6 +427,31 @@ def test_a_row_without_all_its_tables_is_not_taken_over(tmp_path: Path) -> None:
     with ResultsWriter(home, SUITE) as writer:
         assert writer.adopt(fetched) == 1
     assert list(results.runs(home)["run_id"]) == ["b"]
+
+
+def test_where_no_row_has_all_its_tables_nothing_is_taken_over(tmp_path: Path) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(fetched, "a")
+    (fetched / "events" / "a.parquet").unlink()
+    with ResultsWriter(home, SUITE) as writer:
+        assert writer.adopt(fetched) == 0
+    _record(home, "b")
+    assert list(results.runs(home)["run_id"]) == ["b"]
+
+
+def test_rows_that_do_not_match_are_told_in_one_line_and_nothing_is_taken_over(
+    tmp_path: Path,
+) -> None:
+    home, fetched = tmp_path / "home", tmp_path / "fetched"
+    _record(fetched, "b")
+    pd.DataFrame([_row("b", later="text")]).to_parquet(results.runs_path(fetched))
+    with ResultsWriter(home, SUITE) as writer:
+        writer.record(_row("a", later=1.0), _tables())
+        with pytest.raises(ResultsError, match="rows do not match those that are there: ") as told:
+            writer.adopt(fetched)
+        assert list(writer.rows()) == ["a"]
+    assert "\n" not in str(told.value)
+    assert (fetched / "timeline" / "b.parquet").is_file()
 
 
 def test_a_run_id_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -386,3 +473,16 @@ def test_runs_of_another_suite_are_not_taken_over(tmp_path: Path) -> None:
         pytest.raises(ResultsError, match="holds results of the suite s, not of other"),
     ):
         writer.adopt(fetched)
+
+
+def test_the_table_of_runs_keeps_the_order_of_its_columns_and_whole_numbers(tmp_path: Path) -> None:
+    """Also where a folder is written in several goes, and rows have other columns at their end."""
+    _record(tmp_path, "a", "b")
+    before = results.runs(tmp_path)
+    with ResultsWriter(tmp_path, SUITE) as writer:
+        writer.record(_row("c") | {"later_version": "1.0"}, measured(CONFIG).tables)
+        assert list(writer.rows()) == ["a", "b", "c"]
+    after = results.runs(tmp_path)
+    assert list(after.columns) == [*before.columns, "later_version"]
+    assert (after.dtypes[before.columns] == before.dtypes).all()
+    assert list(after["later_version"].notna()) == [False, False, True]

@@ -105,6 +105,32 @@ def test_a_failed_run_is_a_row_without_numbers_and_the_sweep_goes_on(tmp_path: P
     assert len(results.timeline(tmp_path)["run_id"].unique()) == 4
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "reason"),
+    [
+        ("latency", "fleet", "KeyError: 'fleet'"),  # No numbers can be computed.
+        ("events", "detail", "AssertionError: .*time_s"),  # The table cannot be written.
+    ],
+)
+def test_a_run_whose_tables_make_no_sense_is_a_failed_one_and_the_sweep_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, table: str, column: str, reason: str
+) -> None:
+    def lacking(config: RunConfig) -> Measured:
+        found = measured(config)
+        if config.protocol == "jpaxos":
+            return found
+        return found._replace(**{table: found.tables[table].drop(columns=column)})
+
+    recorder = _sweep(tmp_path, FakeBackend(lacking))
+    assert len(recorder.told) == 16
+    runs = results.runs(tmp_path).set_index("protocol")
+    assert set(runs.loc["jpaxos", "outcome"]) == {"ok"}
+    assert runs.loc["spaxos", "outcome"].str.fullmatch(f"internal error: {reason}.*").all()
+    assert runs.loc["spaxos", "throughput_rps"].isna().all()
+    assert len(results.timeline(tmp_path)["run_id"].unique()) == 4
+    assert caplog.text.count("cannot be kept") == 4, "with where that happened"
+
+
 def test_failed_runs_are_run_again_and_then_finished(tmp_path: Path) -> None:
     _sweep(tmp_path, FakeBackend(_fail_spaxos))
     again = FakeBackend()

@@ -47,7 +47,7 @@ def suites(draw: st.DrawFn) -> Suite:
     swept = draw(st.integers(0, len(keys)))
     lists = {key: st.lists(AXIS_VALUES[key], min_size=1, max_size=3, unique=True) for key in keys}
     return Suite(
-        name=draw(st.text("abc-_.0 ", min_size=1)),
+        name=draw(st.text("abc-_.0 ", min_size=1).filter(lambda name: name not in (".", ".."))),
         description=draw(st.text()),
         repeats=draw(st.integers(1, 1000)),
         base={key: draw(AXIS_VALUES[key]) for key in keys[swept:]},
@@ -292,6 +292,15 @@ FILE_ERRORS = {
     f'{NULL_ACTOR}\ntransport = "ray"\nprofile = "srds12"': (
         'base.profile = "srds12": must be none: a null actor has no limits but the machine\'s'
     ),
+    f'{NULL_ACTOR}\ntransport = "ray"\ncores_per_host = 2': (
+        "base.cores_per_host = 2: must be 0: a null actor has all cores of its machine"
+    ),
+    f'{NULL_ACTOR}\ntransport = "ray"\nservice = "kv"': (
+        'base.service = "kv": must be "null": calls of a null actor carry no requests'
+    ),
+    f'{NULL_ACTOR}\ntransport = "ray"\nrequest_bytes = 1000': (
+        "base.request_bytes = 1000: must be 20: calls of a null actor carry no requests"
+    ),
     '[base]\nprofile = "srds12"\ndilation = 2\nfaults = "2 kill host 0"': (
         "base.dilation = 2.0: must be 1 where there are faults"
     ),
@@ -313,7 +322,8 @@ FILE_ERRORS = {
     "repeat = 3": "repeat = 3: unknown key; did you mean repeats?",
     "xyz = 3": ("xyz = 3: unknown key; known are name, description, repeats, base, axes and cases"),
     "repeats = 0": "repeats = 0: must be a whole number from 1 to 1_000",
-    'name = "a/b"': 'name = "a/b": must be one line of text without a slash',
+    'name = "a/b"': 'name = "a/b": must be one line of text without a slash, and not . or ..',
+    'name = ".."': 'name = "..": must be one line of text without a slash, and not . or ..',
     f"repeats = 1000\n[axes]\nclients = {list(range(1, 102))}": (
         "makes 101,000 runs; at most 100,000 are allowed"
     ),
@@ -344,7 +354,7 @@ OVERRIDE_ERRORS = {
     f"seed={'[' * 3000}{']' * 3000}": f"--set seed={'[' * 3000}{']' * 3000}: not a TOML value",
     "faults=2 kill hots 1": (
         '--set faults = "2 kill hots 1": event 1 (2 kill hots 1): hots must be host, replica, '
-        "coordinator, fleet or it; did you mean host?"
+        "coordinator, fleet, node or it; did you mean host?"
     ),
     "faults=[2 heal, 3 heal]": "--set faults=[2 heal, 3 heal]: not a TOML value",
     "faults='2 heal": "--set faults='2 heal: not a TOML value",

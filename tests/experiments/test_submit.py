@@ -3,12 +3,15 @@
 import itertools
 import re
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from experiments import environment, results
+from experiments import environment, progress, results
+from experiments.progress import CurrentRun
 from experiments.spec import load_suite
 from experiments.sweep import expand
 from tests.actors.on_ray import PATIENCE_S
@@ -29,12 +32,6 @@ clients = 8
 replicas = 1
 protocol = "unreplicated"
 """
-
-
-@pytest.fixture(scope="module")
-def head() -> Iterator[Head]:
-    with ray_head.head() as started:
-        yield started
 
 
 class Lab:
@@ -100,9 +97,26 @@ def test_suites_run_on_the_cluster_and_their_results_come_home(lab: Lab, tmp_pat
         assert list(runs["outcome"]) == ["ok"]
         assert list(runs["commit"]) == [environment.commit()]
         assert results.timeline(home)["completed"].sum() > 0
-    assert lab.head.logs_bytes() == 0  # What brought them home is gone.
+    assert lab.head.logs_bytes("paxoscope-fetch-") == 0  # What brought them home is gone.
     again = lab.submit("--set=clients=4").ended()
     assert (again.code, again.out) == (0, "tiny: every run is there already\n")
+
+
+def test_a_sweep_in_virtual_time_measures_as_a_job_what_it_measures_here(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """And what is there already is not installed, unless one says so."""
+    settings = ("--set=backend=sim", "--set=clients=[4, 8]", "--set=profile=ethernet-100mbit")
+    done = lab.submit("--follow", "--parallel=2", "--dependencies=auto", *settings).ended()
+    assert done.code == 0, done
+    assert "installed for this job" not in done.out
+    here = tmp_path / "here"
+    run = ("run", str(lab.suite), f"--out={here}", "--no-report", *settings)
+    assert Command(*run, folder=ROOT).ended().code == 0
+    told = [results.runs(folder).set_index("run_id").sort_index() for folder in (here, lab.home)]
+    assert len(told[0]) == 2
+    measures = ["throughput_rps", "completed", "latency_ms_p50", "latency_ms_p99"]
+    pd.testing.assert_frame_equal(told[0][measures], told[1][measures])
 
 
 def test_a_job_that_is_stopped_leaves_no_actor_and_what_it_had_finished(lab: Lab) -> None:
@@ -132,6 +146,77 @@ def test_a_job_that_is_stopped_leaves_no_actor_and_what_it_had_finished(lab: Lab
 
 def _short_and_long(seed: int) -> list[str]:
     return ["duration_s=[0.3, 600]", f"seed={seed}"]
+
+
+def test_a_job_can_be_watched_at_home_while_it_is_followed(lab: Lab) -> None:
+    """From its beginning or from the middle of a run, again and again; nothing is left of it."""
+    following = lab.submit("--follow", "--set=duration_s=600")
+    try:
+        first = _watched(lab)
+        following.press_ctrl_c()
+        job_id = _job_id(following.ended().out)
+        assert _is_over(lab)
+    finally:
+        following.kill()
+    following = lab.command("attach", job_id)
+    try:
+        again = _watched(lab)
+        assert again.moments[: len(first.moments)] == first.moments
+        lab.ray_job("stop", job_id)
+        assert following.ended().code == 143
+        assert _is_over(lab)
+    finally:
+        following.kill()
+    relays = f"{job_id}-progress-"
+    assert len(_status_of(lab, relays)) == 2
+    _eventually(lambda: {"SUCCEEDED", "STOPPED"} >= set(_status_of(lab, relays)))
+    assert lab.head.logs_bytes(relays) == 0
+
+
+def test_of_a_follower_that_was_killed_nothing_outlives_the_sweep(lab: Lab) -> None:
+    following = lab.submit("--follow", "--set=duration_s=600")
+    following.read_until("tiny: 1 runs, submitted")
+    try:
+        _watched(lab)
+    finally:
+        following.kill()
+    job_id = _job_id(following.ended().out)
+    relays = f"{job_id}-progress-"
+    assert _status_of(lab, relays) == ["RUNNING"]
+    lab.ray_job("stop", job_id)
+    _eventually(lambda: _status_of(lab, relays) == ["SUCCEEDED"])
+    assert lab.head.logs_bytes(relays) == 0
+
+
+def _watched(lab: Lab) -> CurrentRun:
+    """Wait until some of the current run is known at home; return what is known."""
+    known: list[CurrentRun] = []
+
+    def is_known() -> bool:
+        told = progress.read(lab.home)
+        if told and told.run and len(told.run.moments) > 2:
+            assert told.suite == "tiny"
+            known.append(told.run)
+        return bool(known)
+
+    _eventually(is_known)
+    return known[0]
+
+
+def _is_over(lab: Lab) -> bool:
+    return not list(lab.home.glob("progress*"))
+
+
+def _status_of(lab: Lab, jobs: str) -> list[str]:
+    """Return the status of each job whose name begins so."""
+    return [status for job_id, status in lab.head.jobs().items() if job_id.startswith(jobs)]
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 3 * PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
 
 
 def test_a_job_that_fails_says_so_by_its_exit_code(lab: Lab) -> None:

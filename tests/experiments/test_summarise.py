@@ -1,6 +1,7 @@
 import math
 from typing import get_args
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -308,6 +309,23 @@ def test_usage_is_told_host_by_host() -> None:
     pd.testing.assert_frame_equal(usage, expected)
 
 
+def test_cpu_that_nobody_counted_is_nan_and_not_0() -> None:
+    """In virtual time no process takes any: where the model takes none either, none is known."""
+    counters = _counters((0, 2, 0.0, 1, 3e6, 0), (1, 2, 0.0, 0, 0, 3e6))
+    assert summarise.usage_by_host(counters, 0.2, 0.3)["cpu_cores"].isna().all()
+    numbers = _measure(CONFIG, _timeline([0, 0, 500, 500]), _latency(), counters, NO_EVENTS)
+    assert {key for key in numbers if key.startswith("cpu") and math.isnan(numbers[key])} == {
+        *("cpu_us_per_request", "cpu_cores_leader_host", "cpu_cores_other_hosts"),
+        *("cpu_us_per_request_leader_host", "cpu_us_per_request_other_hosts"),
+        "cpu_cores_busiest_fleet",
+    }
+
+
+def test_a_host_without_cpu_beside_one_that_took_some_has_0() -> None:
+    counters = _counters((0, 2, 0.3, 1, 0, 0), (1, 2, 0.0, 0, 0, 0))
+    assert list(summarise.usage_by_host(counters, 0.2, 0.3)["cpu_cores"]) == [1.0, 0.0]
+
+
 def test_one_host_leads_at_most() -> None:
     twice = _counters((0, 2, 0, 1, 0, 0), (1, 3, 0, 1, 0, 0))
     assert list(summarise.usage_by_host(twice, 0.2, 0.3)["leads"]) == [True, False]
@@ -341,6 +359,49 @@ def test_a_sample_over_skipped_bins_counts_for_all_of_them() -> None:
     skipping = _sampled_at((0.1, 9.0), (0.9, 0.8))
     cores = summarise.usage_by_host(skipping, 0.2, 0.3)["cpu_cores"]
     assert cores.to_list() == pytest.approx([1.0])
+
+
+def test_what_is_in_flight_is_told_of_both_ends_of_the_window() -> None:
+    """A third of the window is one bin; what comes before and after it is in neither."""
+    timeline = _timeline([1] * 6).assign(outstanding=[99, 99, 4, 50, 7, 99], waiting=1)
+    numbers = _measure(CONFIG, timeline, _latency(), NO_COUNTERS, NO_EVENTS)
+    assert numbers["in_flight_first_third"] == 5
+    assert numbers["in_flight_last_third"] == 8
+
+
+def test_frames_and_messages_dropped_in_the_window_add_up() -> None:
+    dropping = _counters(*((0, each, 0, 1, 0, 0) for each in range(6)))
+    counters = dropping.assign(frames_dropped=1.0, modelled_messages_dropped=10.0)
+    for table, dropped in ((counters, 33.0), (dropping, 0.0)):
+        numbers = _measure(CONFIG, _timeline([1] * 6), _latency(), table, NO_EVENTS)
+        assert numbers["dropped"] == dropped
+
+
+def _fleets(*cores: float) -> pd.DataFrame:
+    """Make the counters of fleets that keep so much of a core busy, each sample a little late."""
+    parts = [
+        _sampled_at(*((each / 10 + 0.03, share / 10) for each in range(9))).assign(
+            actor=f"fleet-{number}", host=-1
+        )
+        for number, share in enumerate(cores)
+    ]
+    return pd.concat([*parts, _sampled_at((0.5, 9.0))])  # And a host, which is no fleet.
+
+
+@pytest.mark.parametrize(("dilation", "expected"), [(1.0, 0.9), (2.0, 0.45)])
+def test_the_busiest_fleet_is_told_by_what_it_had_of_its_machine(
+    dilation: float, expected: float
+) -> None:
+    """In time that is stretched by two, so much CPU is half as much of a core."""
+    config = msgspec.structs.replace(CONFIG, dilation=dilation)
+    counters = _fleets(0.2, 0.9, 0.5)
+    numbers = _measure(config, _timeline([1] * 6), _latency(), counters, NO_EVENTS)
+    assert numbers["cpu_cores_busiest_fleet"] == pytest.approx(expected)
+
+
+def test_where_no_fleet_counts_its_cpu_none_is_busy() -> None:
+    numbers = _measure(CONFIG, _timeline([1] * 6), _latency(), NO_COUNTERS, NO_EVENTS)
+    assert math.isnan(numbers["cpu_cores_busiest_fleet"])
 
 
 def test_usage_of_several_runs_keeps_each_in_its_window() -> None:

@@ -19,6 +19,19 @@
             );
         },
 
+        // Return a link that tells of the table, too; and the same to ask for its rows, if it is open.
+        ask(link, opened, page, sort) {
+            if (!link || !opened) {
+                return [link, clientside.no_update];
+            }
+            const query = new URLSearchParams(link);
+            query.set("page", page);
+            if (sort) {
+                query.set("sort", sort);
+            }
+            return [`?${query}`, `?${query}`];
+        },
+
         // Say which menus offer code: those whose figure has some.
         offer(codes) {
             return codes.map((code) => (code ? "block" : "none"));

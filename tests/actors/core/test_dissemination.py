@@ -1,6 +1,8 @@
 """Dissemination: who holds what, what is stable, and how a lost payload is found again."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.core.batch_ids import Sequences
 from actors.core.config import Config
@@ -218,6 +220,34 @@ def test_the_coordinator_hears_of_its_own_batches_alone() -> None:
 )
 def test_highest_stable_is_what_so_many_hold(held: list[int], holders: int, stable: int) -> None:
     assert highest_stable(held, holders) == stable
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("ack"), st.sampled_from([0, 2, 3, 4]), st.integers(0, 5)),
+            st.tuples(st.just("payload"), st.just(ME), st.integers(1, 5)),
+            st.tuples(st.just("restart"), st.sampled_from([0, 2, 3, 4]), st.just(0)),
+        ),
+        max_size=40,
+    )
+)
+def test_stable_is_what_enough_hold_whatever_is_heard_in_whichever_order(
+    happenings: list[tuple[str, int, int]],
+) -> None:
+    one = One(n=5)
+    known = [0] * 5
+    for what, who, sequence in happenings:
+        if what == "ack":
+            one.ack(who, sequence, 0, 0, 0, 0)
+            known[who] = max(known[who], sequence)
+        elif what == "payload":
+            one.payload(0, sequence)
+            known[ME] = one.dissemination.holdings()[0]
+        else:
+            one.dissemination.forget_holder(who)
+            known[who] = 0
+        assert one.dissemination.stable[0] == highest_stable(known, 3)
 
 
 # --- Fetching -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from actors.core.histogram import (
     LATENCY_MAX_S,
     LATENCY_MIN_S,
     LatencyRecord,
+    bucket_end_s,
     bucket_value_s,
     buckets_of,
     merge,
@@ -55,6 +56,12 @@ def test_every_bucket_edge_is_within_one_percent_of_its_value() -> None:
 def test_a_bucket_is_the_bucket_of_its_own_value() -> None:
     buckets = np.arange(BUCKETS)
     assert (buckets_of(bucket_value_s(buckets)) == buckets).all()
+
+
+def test_a_bucket_ends_where_the_next_begins() -> None:
+    ends_s = bucket_end_s(np.arange(BUCKETS))
+    assert (buckets_of(ends_s * (1 - 1e-9)) == np.arange(BUCKETS)).all()
+    assert (buckets_of(ends_s[:-1] * (1 + 1e-9)) == np.arange(1, BUCKETS)).all()
 
 
 def test_latencies_out_of_range_count_in_the_outermost_buckets() -> None:

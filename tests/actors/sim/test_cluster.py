@@ -1,5 +1,6 @@
 """The simulated backend's cluster: the real hosts in virtual time."""
 
+import gc
 from itertools import count
 
 import numpy as np
@@ -95,3 +96,24 @@ def test_requests_that_stay_unanswered_end_the_run(monkeypatch: pytest.MonkeyPat
     cluster = SimulatedCluster(settings)
     with pytest.raises(SimulationError, match="requests stay unanswered at"):
         cluster.run(0.1)
+
+
+@pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
+def test_a_hundred_and_one_replicas_agree(protocol: str) -> None:
+    hosts = LoadConfig(protocol=protocol, replicas=101, clients=3, network_delay_ms=20.0)
+    measurements = SimulatedCluster(hosts).run(0.3)
+    assert measurements.safety == "ok"
+    executed = {
+        address.number: meter.rows[:, meter.columns.index("requests_executed")].sum()
+        for address, meter in measurements.meters
+        if address.role == "replica"
+    }
+    assert len(executed) == 101
+    answered = sum(table.completed.sum() for table in measurements.latencies.values())
+    assert set(executed.values()) == {answered}
+    assert answered >= 3 * 2, "each client had two replies, at least"
+
+
+def test_garbage_is_looked_for_again_after_a_run() -> None:
+    SimulatedCluster(config("jpaxos", clients=1)).run(0.1)
+    assert gc.isenabled()

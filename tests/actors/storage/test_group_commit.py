@@ -214,7 +214,7 @@ EFFECTS = st.lists(
 
 
 @given(EFFECTS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_whatever_happens_messages_leave_in_order_and_none_before_what_it_waits_for(words) -> None:
     """The rule, in its own words, against any course of drains and syncs."""
 

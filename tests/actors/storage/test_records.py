@@ -104,7 +104,7 @@ def test_a_file_of_zeros_from_anywhere_yields_the_records_that_are_whole(records
 
 
 @given(RECORDS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_any_single_flipped_bit_is_refused(records) -> None:
     """Also in the last record, which may have been synced and answered for."""
     content, _ = written(records)

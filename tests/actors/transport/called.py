@@ -1,4 +1,7 @@
-"""Actors as the transport by calls sees them, without Ray: calls are tasks, and actors can die."""
+"""Actors as the transport by calls sees them, without Ray: calls are tasks, and actors can die.
+
+As with Ray, a call goes on in its actor when nobody waits for it any more.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,11 +10,8 @@ from typing import Any
 from ray.exceptions import RayError
 
 from actors.core.ids import Address
-from actors.core.messages import Message
-from actors.transport.base import Endpoint
-from actors.transport.codec import encode
 from actors.transport.ray_call import RayTransport
-from tests.actors.transport.peers import LOOPBACK, PATIENCE_S, Recorder
+from tests.actors.transport.peers import End
 
 
 class Handle:
@@ -20,6 +20,8 @@ class Handle:
     def __init__(self, actor: Any) -> None:
         self.taken: list[bytes] = []
         """The argument of every call that carried messages."""
+        self.watching = 0
+        """How many calls of `watch` are under way."""
         self.open = asyncio.Event()
         self.open.set()
         self._actor = actor
@@ -37,6 +39,7 @@ class Handle:
 
     async def _call(self, method: str, *arguments: Any) -> object:
         if method == "watch":
+            self.watching += 1
             await asyncio.shield(self._death)
         working = asyncio.ensure_future(self._work(method, *arguments))
         try:
@@ -60,34 +63,20 @@ class _Method:
         self._call = call
 
     def remote(self, *arguments: object) -> "asyncio.Future[object]":
-        calling = asyncio.ensure_future(self._call(*arguments))
-        calling.add_done_callback(lambda it: it.cancelled() or it.exception())  # As one may.
-        return calling
+        working = asyncio.ensure_future(self._call(*arguments))
+        waiting = asyncio.shield(working)
+        for each in (working, waiting):  # Nobody has to ask what became of a call.
+            each.add_done_callback(lambda it: it.cancelled() or it.exception())
+        return waiting
 
 
-class Called:
+class Called(End):
     """An actor with nothing but a transport, and what it received."""
 
+    transport: RayTransport
+
     def __init__(self, me: Address, **options: float) -> None:
-        self.me = me
-        self.heard = Recorder()
+        super().__init__(me)
         settings = {"frame_bytes_max": 1 << 23, "queue_bytes_max": 1 << 26, **options}
         self.transport = RayTransport(me, self.heard, lambda: self.handle, **settings)
         self.handle = Handle(self.transport)
-        self.endpoint = Endpoint(LOOPBACK, 0)
-
-    async def listen(self) -> "Called":
-        self.endpoint = await self.transport.listen(LOOPBACK)
-        return self
-
-    async def dial(self, *others: "Called") -> "Called":
-        """Dial listening peers and wait until both sides know each other."""
-        self.transport.dial({other.me: other.endpoint for other in others})
-        await self.transport.wait_connected([other.me for other in others], PATIENCE_S)
-        return self
-
-    def say(self, to: Address, *messages: Message) -> bool:
-        return self.transport.send(to, [encode(message) for message in messages])
-
-    def count(self, name: str) -> float:
-        return self.transport.counts()[name]

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Self
 
 import uvloop
 
 from actors.core.errors import RemoteProtocolError
 from actors.core.ids import Address
 from actors.core.messages import Alive, Message
-from actors.transport.base import Endpoint
+from actors.transport.base import Endpoint, Transport
 from actors.transport.codec import encode
 from actors.transport.framing import frame
 from actors.transport.handshake import introduce
@@ -66,21 +67,21 @@ class Recorder:
             await self._change.wait()
 
 
-class Peer:
+class End:
     """An honest end: a transport and what it received."""
 
-    def __init__(self, me: Address, **options: float) -> None:
+    transport: Transport
+
+    def __init__(self, me: Address) -> None:
         self.me = me
         self.heard = Recorder()
         self.endpoint = Endpoint(LOOPBACK, 0)
-        settings = {"frame_bytes_max": 1 << 20, "queue_bytes_max": 1 << 26, **options}
-        self.transport = TcpTransport(me, SECRET, self.heard, **settings)
 
-    async def listen(self, port: int = 0) -> "Peer":
+    async def listen(self, port: int = 0) -> Self:
         self.endpoint = await self.transport.listen(LOOPBACK, port)
         return self
 
-    async def dial(self, *others: "Peer") -> "Peer":
+    async def dial(self, *others: "End") -> Self:
         """Dial listening peers and wait until both sides know each other."""
         self.transport.dial({other.me: other.endpoint for other in others})
         await self.transport.wait_connected([other.me for other in others], PATIENCE_S)
@@ -93,10 +94,21 @@ class Peer:
         return self.transport.counts()[name]
 
 
+class Peer(End):
+    """An end over TCP."""
+
+    transport: TcpTransport
+
+    def __init__(self, me: Address, **options: float) -> None:
+        super().__init__(me)
+        settings = {"frame_bytes_max": 1 << 20, "queue_bytes_max": 1 << 26, **options}
+        self.transport = TcpTransport(me, SECRET, self.heard, **settings)
+
+
 _pings = iter(range(1 << 30))
 
 
-async def ping(sender: Peer, receiver: Peer) -> None:
+async def ping(sender: End, receiver: End) -> None:
     """Have a message travel there and another one back."""
     message = Alive(next(_pings), 0, 0)
     for one, other in ((sender, receiver), (receiver, sender)):
@@ -107,7 +119,7 @@ async def ping(sender: Peer, receiver: Peer) -> None:
 
 
 @contextlib.asynccontextmanager
-async def closing(*peers: Peer) -> AsyncIterator[None]:
+async def closing(*peers: End) -> AsyncIterator[None]:
     """Close the peers' transports in the end."""
     try:
         yield

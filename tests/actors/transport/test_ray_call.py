@@ -1,7 +1,6 @@
 """The rules at the head of `transport.base`, where messages are calls of actors."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -13,19 +12,11 @@ from actors.transport.codec import encode
 from actors.transport.framing import frame
 from actors.transport.ray_call import CALL_BYTES_MAX, HEAD, OrderError
 from tests.actors.transport.called import Called
-from tests.actors.transport.peers import LOOPS, closing, run
+from tests.actors.transport.peers import closing
 
 A, B, C = (Address("replica", number) for number in range(3))
 FLEET = Address("fleet", 0)
 CHUNK = Requests(bytes(60_000))
-
-Test = Callable[[], Coroutine[None, None, None]]
-
-
-@pytest.fixture(params=LOOPS)
-def on_loop(request: pytest.FixtureRequest) -> Callable[[Test], None]:
-    """Run the body of a test on asyncio's own event loop and on uvloop."""
-    return lambda test: run(request.param, test())
 
 
 async def pair(me: Address = B, **options: float) -> tuple[Called, Called]:
@@ -241,6 +232,25 @@ def test_a_peer_that_breaks_the_rules_is_disconnected_and_comes_back(
             await b.transport.wait_connected([A], 1.0)
             b.say(A, Alive(3, 0, 0))
             await hears(a, B, Alive(3, 0, 0))
+
+    on_loop(test)
+
+
+def test_both_ends_watch_each_other_by_one_call_however_often_they_reconnect(on_loop) -> None:
+    """An actor takes in only so many calls at once: those that nobody waits for count, too."""
+
+    async def test() -> None:
+        a, b = await pair()
+        async with closing(a, b):
+            for times in range(1, 21):
+                b.transport.dial({A: a.endpoint})
+                await a.heard.until(lambda times=times: a.count("reconnects") == times)
+                await b.heard.until(lambda times=times: b.count("reconnects") == times)
+            b.say(A, Alive(1, 0, 0))
+            await hears(a, B, Alive(1, 0, 0))
+            assert (a.handle.watching, b.handle.watching) == (1, 1)
+            a.handle.die()
+            await b.heard.until(lambda: b.heard.events[-1] == ("disconnected", A))
 
     on_loop(test)
 

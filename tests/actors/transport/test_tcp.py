@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import struct
-from collections.abc import Callable, Coroutine
 
 import pytest
 from hypothesis import given, settings
@@ -15,21 +14,13 @@ from actors.core.messages import Accept, Alive, Decide, Message, Requests
 from actors.transport.base import Endpoint, Transport
 from actors.transport.codec import encode
 from actors.transport.framing import frame, frames
-from actors.transport.handshake import HELLO_BYTES_MAX, introduce
-from actors.transport.tcp import STRANGERS_MAX, TcpTransport
+from actors.transport.handshake import HELLO_BYTES_MAX, STRANGERS_MAX, introduce
+from actors.transport.tcp import TcpTransport
 from tests.actors.transport.peers import LOOPBACK, LOOPS, SECRET, Peer, Raw, closing, ping, run
 
 A, B, C = (Address("replica", number) for number in range(3))
 FLEET = Address("fleet", 0)
 CHUNK = Requests(bytes(60_000))
-
-Test = Callable[[], Coroutine[None, None, None]]
-
-
-@pytest.fixture(params=LOOPS)
-def on_loop(request: pytest.FixtureRequest) -> Callable[[Test], None]:
-    """Run the body of a test on asyncio's own event loop and on uvloop."""
-    return lambda test: run(request.param, test())
 
 
 def test_it_is_a_transport() -> None:
@@ -391,7 +382,7 @@ def test_only_so_many_strangers_are_kept(on_loop) -> None:
     on_loop(test)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(LOOPS)), st.lists(st.tuples(st.booleans(), st.binary(max_size=300))))
 def test_random_bytes_never_harm_a_listener(loop: str, attacks: list[tuple[bool, bytes]]) -> None:
     """Before and after a valid handshake."""

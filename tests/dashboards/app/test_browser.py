@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect
 
 from experiments import results
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import Site, visited
 
 
 def test_a_run_that_is_not_there_is_told(site: Site, root: Path) -> None:
@@ -35,10 +35,8 @@ def test_without_a_reproduction_it_says_how_to_make_one(site: Site) -> None:
 
 
 def test_an_empty_folder_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
-    site = Site(browser, tmp_path)
-    expect(site.open("/").get_by_text("paxoscope run demo")).to_be_visible()
-    site.close()
-    assert site.errors == []
+    with visited(browser, tmp_path) as site:
+        expect(site.open("/").get_by_text("paxoscope run demo")).to_be_visible()
 
 
 def test_every_run_has_a_page_without_an_error(site: Site, root: Path) -> None:

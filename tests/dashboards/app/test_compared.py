@@ -1,6 +1,7 @@
 """The page that compares: regressions stand out, and what cannot be compared is said."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Browser, expect
 
+from dashboards import theme
 from dashboards.app import compared, one_run
 from dashboards.app.library import Library
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import Site, visited
 from tests.dashboards.app.seen import drawn_by_code, graphs, links, texts
 from tests.dashboards.result_set import failed, runs_of
 
@@ -31,6 +33,13 @@ def test_a_point_that_became_slower_is_worse(tmp_path: Path) -> None:
     assert "Some points are worse than before" in said
     assert "1 worse | 1 within" in said
     assert "-50.0% (" in said
+
+
+def test_what_neither_side_has_a_number_of_is_a_dash(tmp_path: Path) -> None:
+    """The CPU of hosts in virtual time, for instance, unless it is modelled."""
+    idle = RUNS.assign(cpu_us_per_request=float("nan"))
+    said = texts(shown(tmp_path, idle, idle))
+    assert f"%) | {theme.GAP} | before" in said
 
 
 def test_the_figure_is_the_one_its_code_draws(
@@ -116,12 +125,10 @@ def test_what_a_link_leaves_open_are_the_latest_of_the_same_suite(
 
 def test_where_no_two_are_of_the_same_suite_it_asks(browser: Browser, tmp_path: Path) -> None:
     written(tmp_path, "faults", "demo")
-    site = Site(browser, tmp_path)
-    page = site.open("/compare")
-    expect(page.get_by_text("Choose two result folders")).to_be_visible()
-    expect(page.get_by_text("worse than before")).to_have_count(0)
-    site.close()
-    assert site.errors == []
+    with visited(browser, tmp_path) as site:
+        page = site.open("/compare")
+        expect(page.get_by_text("Choose two result folders")).to_be_visible()
+        expect(page.get_by_text("worse than before")).to_have_count(0)
 
 
 def test_points_without_sound_runs_on_both_sides_cannot_be_compared(tmp_path: Path) -> None:
@@ -152,6 +159,18 @@ def test_the_linter_marks_the_points_it_is_about(tmp_path: Path) -> None:
     assert said.count("Read with care: 0 s of warm-up") == 1
 
 
+def test_the_linter_marks_each_number_that_it_is_about(tmp_path: Path) -> None:
+    """Messages that were lost make high percentiles, and no throughput."""
+    settled = RUNS.assign(duration_s=60.0, completed=1e6, limit_rps=RUNS["throughput_rps"])
+    lossy = settled.assign(dropped=settled["protocol"].map({"jpaxos": 0.0, "spaxos": 3.0}))
+    said = texts(shown(tmp_path, lossy, before=settled))
+    marked = re.findall(r"\| ([^|]*) \| [^|]* \| Read with care: ([^|]*) \|", said)
+    (p99,) = settled.groupby("protocol")["latency_ms_p99"].median().loc[["spaxos"]]
+    values = theme.significant(p99)
+    arrow = "\N{RIGHTWARDS ARROW}"
+    assert marked == [(f"{values} {arrow} {values}", "3 messages or frames were dropped")]
+
+
 def test_each_point_leads_to_a_sound_run_of_either_side(tmp_path: Path) -> None:
     after = failed(RUNS, RUNS.index[0], outcome="no quorum", safety="")
     leads_to = {name: set(each) for name, each in links(shown(tmp_path, after)).items()}
@@ -179,6 +198,15 @@ def test_a_folder_that_has_gone_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["x", "", "-1", "nan", "inf", "1e9", "None"])
 def test_a_threshold_that_makes_no_sense_is_that_of_the_command(text: str) -> None:
     assert compared.percent(text) == 5.0
+
+
+def test_no_threshold_is_shown_but_that_which_is_used(site: Site) -> None:
+    page = site.open("/compare", a="before", b="after", threshold="5000")
+    expect(page.get_by_text("by more than 5%")).to_be_visible()
+    page.get_by_label("Threshold").fill("5000")
+    expect(page.get_by_label("Threshold")).to_have_value("5%")
+    page.get_by_label("Threshold").fill("30")
+    expect(page.get_by_text("by more than 30%")).to_be_visible()
 
 
 def test_the_choices_are_in_the_link_and_a_link_has_them_again(site: Site) -> None:

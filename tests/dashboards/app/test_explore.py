@@ -6,13 +6,13 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from experiments import results
-from tests.dashboards.app.conftest import Site
-from tests.dashboards.result_set import failed
-
-TRACES = ".scatterlayer .trace"
+from tests.dashboards.app.browsing import TRACES, Site, visited
+from tests.dashboards.result_set import failed, runs_of
+from tests.dashboards.test_report import write_results
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -71,6 +71,55 @@ def test_any_setting_can_be_added_as_a_filter(site: Site) -> None:
     expect(page.get_by_role("textbox", name="window", exact=True)).to_be_visible()
 
 
+def test_a_filter_that_was_added_can_be_removed(site: Site) -> None:
+    page = site.open("/", filters=json.dumps(["window", "none of these"]))
+    expect(page.get_by_text("No point passes these filters")).to_be_visible()
+    page.get_by_role("button", name="Remove the filter window").click()
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+    expect(page.get_by_role("textbox", name="window", exact=True)).to_have_count(0)
+    choose(page, "Add a filter", "window")
+    page.get_by_role("button", name="Remove the filter window").click()
+    expect(page.get_by_role("textbox", name="window", exact=True)).to_have_count(0)
+
+
+def copied(root: Path, to: Path) -> Path:
+    """Copy a result folder to one of its own; return that."""
+    return Path(shutil.copytree(root / "before", to / "one"))
+
+
+def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_path: Path) -> None:
+    folder = copied(root, tmp_path)
+    with visited(browser, tmp_path) as site:
+        page = site.open("/")
+        expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+        shutil.rmtree(folder)
+        page.get_by_text("p50", exact=True).click()
+        expect(page.get_by_text("one: no result folder of that name")).to_be_visible()
+        expect(page.get_by_text("Reload the page")).to_be_visible()
+        expect(page.get_by_text("passes these filters")).to_have_count(0)
+
+
+def test_a_table_that_is_broken_is_told_in_full(
+    browser: Browser, root: Path, tmp_path: Path
+) -> None:
+    folder = copied(root, tmp_path)
+    for table in (folder / "counters").iterdir():
+        table.write_bytes(b"half a fi")
+    with visited(browser, tmp_path) as site:
+        page = site.open("/", figure="hosts")
+        told = page.get_by_text("not a result table")
+        expect(told).to_be_visible()
+        assert told.evaluate("words => words.scrollWidth <= words.clientWidth")
+
+
+def test_what_an_axis_cannot_show_is_told(site: Site) -> None:
+    page = site.open("/", x="cpu_us_per_request", log_x="1", y="service_ms_p50")
+    missing = "Service time, open loop, p50 (ms): not measured at any of these points."
+    expect(page.get_by_text(missing)).to_be_visible()
+    choose(page, "Vertical axis", "Throughput (requests/s)")
+    expect(page.get_by_text(missing)).to_have_count(0)
+
+
 def test_filters_that_let_nothing_through_say_so(site: Site) -> None:
     page = site.open("/", filters=json.dumps(["clients", "none of these"]))
     expect(page.get_by_text("No point passes these filters")).to_be_visible()
@@ -90,6 +139,37 @@ def test_a_percentile_and_a_scale_change_the_figure_and_the_link(site: Site) -> 
     page.reload()
     expect(page.locator(".ytitle")).to_have_text("Latency, p50 (ms)")
     expect(page.get_by_role("switch", name="Vertical axis: logarithmic")).to_be_checked()
+
+
+def test_a_ready_made_figure_shows_the_percentile_that_is_asked_for(site: Site) -> None:
+    page = site.open("/", figure="latency-throughput")
+    expect(page.locator(".legendtext").nth(1)).to_have_text("JPaxos, p99")
+    page.get_by_text("p95", exact=True).click()
+    expect(page.locator(".legendtext").nth(1)).to_have_text("JPaxos, p95")
+    choose(page, "Figure", "Throughput against clients")
+    expect(page.get_by_text("p95", exact=True)).to_be_hidden()
+
+
+def test_a_link_restores_all_that_was_chosen(site: Site) -> None:
+    said = {
+        "folders": "before",
+        "x": "throughput_rps",
+        "y": "latency",
+        "percentile": "p50",
+        "colour": "clients",
+        "facet": "protocol",
+        "log_x": "1",
+        "log_y": "1",
+        "filters": json.dumps(["window", "2"]),
+        "page": "1",
+        "sort": "latency_ms_p99",
+    }
+    page = site.open("/", **said)
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+    expect(page.locator("#explore-rows tbody tr")).to_have_count(4)
+    assert asked(page) == {key: [value] for key, value in said.items()}
+    expect(page.locator(".ytitle")).to_have_text("Latency, p50 (ms)")
+    expect(page.get_by_role("switch", name="Horizontal axis: logarithmic")).to_be_checked()
 
 
 def test_a_ready_made_figure_comes_with_what_to_see_in_it(site: Site) -> None:
@@ -134,6 +214,47 @@ def test_a_point_that_is_pointed_at_shows_all_that_was_set(site: Site) -> None:
     page.wait_for_url("**/run?folder=before**")
 
 
+@pytest.mark.parametrize("figure", ["throughput", "latency-throughput", "percentiles"])
+def test_a_click_on_a_point_of_a_ready_made_figure_opens_its_run(site: Site, figure: str) -> None:
+    page = site.open("/", folders="before", figure=figure)
+    mark = page.locator(".scatterlayer .trace .point").last
+    mark.hover(force=True)
+    expect(page.locator(".hoverlayer").get_by_text("profile: ethernet-100mbit")).to_be_visible()
+    heading = "S-Paxos, n = 3, 100 clients"
+    expect(page.locator("#explore-point").get_by_role("heading", name=heading)).to_be_visible()
+    mark.click(force=True)
+    page.wait_for_url("**/run?folder=before**")
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+
+
+def test_a_click_on_a_cell_of_a_map_opens_its_run(browser: Browser, tmp_path: Path) -> None:
+    for protocol, key in (("jpaxos", "window"), ("spaxos", "dissemination_window")):
+        runs = runs_of((protocol,), clients=(1_000,), repeats=1)
+        suite = f"srds12_batch_window_{protocol}"
+        parts = [runs.assign(suite=suite, run_id=f"of-{size}", **{key: size}) for size in (1, 2)]
+        write_results(tmp_path / protocol, pd.concat(parts, ignore_index=True))
+    with visited(browser, tmp_path) as site:
+        page = site.open("/")
+        page.goto(f"{page.url}?folders=jpaxos&folders=spaxos&figure=batch-window")
+        cells = page.locator(".heatmaplayer image").last.bounding_box()
+        assert cells is not None
+        # The right half of a row of two cells.
+        page.mouse.click(cells["x"] + 0.75 * cells["width"], cells["y"] + 0.5 * cells["height"])
+        page.wait_for_url("**/run?folder=spaxos&run=of-2")
+
+
+def test_a_click_on_a_bar_opens_its_run(browser: Browser, tmp_path: Path) -> None:
+    runs = runs_of(("jpaxos",), clients=(1_000,), repeats=1).assign(suite="srds12_ablation")
+    parts = [runs.assign(case=case, run_id=f"of-{case}") for case in ("none", "both")]
+    write_results(tmp_path / "one", pd.concat(parts, ignore_index=True))
+    with visited(browser, tmp_path) as site:
+        page = site.open("/", figure="ablation")
+        bar = page.locator(".barlayer .point").first.bounding_box()
+        assert bar is not None
+        page.mouse.click(bar["x"] + 0.5 * bar["width"], bar["y"] + 0.7 * bar["height"])
+        page.wait_for_url("**/run?folder=one&run=of-none")
+
+
 def test_a_click_on_a_point_opens_a_run_and_back_leads_to_the_same_view(site: Site) -> None:
     page = site.open("/", folders="before")
     choose(page, "protocol", "spaxos")
@@ -153,6 +274,7 @@ def test_what_to_read_with_care_is_counted_and_can_be_opened(site: Site) -> None
     button.focus()
     page.keyboard.press("Enter")
     expect(notice).to_be_visible()
+    expect(page.get_by_role("dialog")).not_to_contain_text("Read with care")
 
 
 def test_a_link_that_makes_no_sense_shows_the_first_page(site: Site) -> None:
@@ -170,7 +292,5 @@ def test_results_of_which_no_run_counts_say_why(
     for row in range(len(runs)):
         runs = failed(runs, row, outcome="<i>no quorum</i>")
     pd.DataFrame(runs).to_parquet(tmp_path / "lost" / "runs.parquet")
-    site = Site(browser, tmp_path)
-    expect(site.open("/").get_by_text("<i>no quorum</i>").first).to_be_visible()
-    site.close()
-    assert site.errors == []
+    with visited(browser, tmp_path) as site:
+        expect(site.open("/").get_by_text("<i>no quorum</i>").first).to_be_visible()

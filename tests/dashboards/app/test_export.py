@@ -11,7 +11,7 @@ from dashboards.app import server
 from dashboards.app.parts import graph
 from dashboards.figures import throughput
 from experiments.summarise import summary
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import TRACES, Site
 from tests.dashboards.result_set import runs_of
 
 CODE = "print('drawn')"
@@ -84,9 +84,22 @@ def test_without_code_none_is_offered(page: Page) -> None:
 def test_a_menu_is_operated_by_keyboard(page: Page) -> None:
     page.get_by_role("button", name="Export the figure with-code").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("menuitem", name="Image (PNG)")).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("ArrowDown")
+    # Mantine moves the focus into the menu when this is there, and not before.
+    expect(page.get_by_role("menu").locator(":focus")).to_have_count(1)
+    for name in ("Image (PNG)", "Image (SVG)"):
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("menuitem", name=name)).to_be_focused()
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename.endswith(".svg")
+
+
+def test_the_figure_of_the_explorer_becomes_a_png(site: Site) -> None:
+    page = site.open("/", folders="before")
+    expect(page.locator(TRACES)).to_have_count(2)
+    open_menu(page, "explore")
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name="Image (PNG)").click()
+    name = "paxoscope-explore-throughput-against-clients.png"
+    assert download.value.suggested_filename == name
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")

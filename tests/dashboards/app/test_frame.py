@@ -8,7 +8,7 @@ from dashboards.app import server
 from dashboards.app.parts import graph
 from dashboards.figures import throughput
 from experiments.summarise import summary
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import Site
 from tests.dashboards.result_set import runs_of
 
 LINKED = {path: page.title for path, page in server.PAGES.items() if page.is_in_head}

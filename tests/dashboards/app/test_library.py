@@ -48,6 +48,15 @@ def test_what_is_broken_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     assert set(library.points(["good", "bad"])["folder"]) == {"good"}
 
 
+def test_of_what_has_gone_or_is_broken_it_says_why(tmp_path: Path) -> None:
+    record(tmp_path / "good", clients=(1, 10))
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "runs.parquet").write_bytes(b"half a fi")
+    gone, bad = Library(tmp_path).unread(["good", "gone", "bad"])
+    assert gone == "gone: no result folder of that name"
+    assert "not a result table" in bad
+
+
 def test_a_folder_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
     record(tmp_path / "one", clients=(1,))
     library = Library(tmp_path)
@@ -81,6 +90,15 @@ def test_repeats_of_one_folder_are_none_of_another(tmp_path: Path) -> None:
     said = Library(tmp_path).linted(["a", "b", "c"], "latency_ms_p99")
     few = said[said["rule"] == "few-repeats"]
     assert few.groupby("folder")["run_id"].nunique().to_dict() == {"a": 2, "b": 2, "c": 2}
+
+
+def test_the_linter_says_of_a_folder_what_it_says_of_its_runs_one_by_one(tmp_path: Path) -> None:
+    """Also what only shows over time: a queue that grows, a busy fleet, messages that are lost."""
+    bad = {"dropped": 9.0, "cpu_cores_busiest_fleet": 0.99, "in_flight_last_third": 1e6}
+    runs = runs_of(clients=(1,)).assign(arrival_rate_rps=1e3, **bad)
+    runs.to_parquet(tmp_path / "runs.parquet")
+    said = Library(tmp_path).linted(["."])
+    assert {"growing-queue", "saturated-fleet", "lost-messages"} <= set(said["rule"])
 
 
 def test_what_the_linter_says_of_a_run_is_not_said_of_its_copy(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from dashboards.app.library import Library
 from dashboards.app.messages import PROTOCOLS, VOTES, Case, layout
 from experiments.messages import REPLICAS
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import Site
 from tests.dashboards.app.seen import drawn_by_code, graphs, texts
 
 CASES = st.builds(

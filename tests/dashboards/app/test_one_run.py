@@ -13,7 +13,7 @@ from dashboards.app import one_run
 from dashboards.app.library import Library
 from experiments import results
 from experiments.spec import RunConfig
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import Site
 from tests.dashboards.app.seen import drawn_by_code, graphs, links, texts
 from tests.dashboards.result_set import disturbed, failed, runs_of
 from tests.dashboards.test_report import write_results
@@ -35,6 +35,18 @@ def some_run(folder: Path, protocol: str = "jpaxos", clients: int = 100) -> str:
     return str(runs.loc[chosen, "run_id"].iloc[0])
 
 
+def test_without_a_run_it_says_where_to_choose_one(site: Site) -> None:
+    page = site.open("/run/")
+    page.get_by_role("link", name="Explore").last.click()
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+
+
+def test_a_run_of_another_backend_is_called_by_its_name(tmp_path: Path) -> None:
+    assert "repeat 0, of-tomorrow, of one" in texts(
+        page_of(tmp_path, runs_of(clients=(16,)).assign(backend="of-tomorrow"))
+    )
+
+
 # --- What it says -------------------------------------------------------------------------------
 
 
@@ -52,6 +64,11 @@ def test_what_bounds_a_run_stands_before_its_numbers(root: Path) -> None:
     said = texts(page(root, "before", some_run(root / "before")))
     assert re.search(r"Not at its limit: \d+% of what these hosts can do", said)
     assert said.index("its limit") < said.index("99.9th percentile")
+
+
+def test_cpu_that_is_not_modelled_is_said_to_be_and_no_zero(root: Path) -> None:
+    said = texts(page(root, "before", some_run(root / "before")))
+    assert "CPU of all hosts | not modelled" in said
 
 
 def test_what_differs_from_the_defaults_comes_first_with_its_meaning(tmp_path: Path) -> None:

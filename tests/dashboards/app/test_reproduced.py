@@ -1,7 +1,7 @@
 """The page of a reproduction: claims lead to their figures, and what is broken is told."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,8 @@ from dashboards import reproduction
 from dashboards.app import reproduced
 from dashboards.app.library import Library
 from experiments.claims import CLAIMS
-from experiments.evaluation import FIGURES
-from tests.dashboards.app.conftest import Site
+from experiments.evaluation import FIGURES, PARTS
+from tests.dashboards.app.browsing import Site, visited
 from tests.dashboards.app.seen import drawn_by_code, graphs, texts
 from tests.dashboards.result_set import failed, runs_of
 from tests.dashboards.test_reproduction import write_suite
@@ -34,12 +34,14 @@ SCORES = [
 ]
 
 
-def write(root: Path, name: str = "rep") -> Path:
+def write(
+    root: Path, name: str = "rep", suite: str = "srds12_clients", clients: Sequence[int] = (10, 100)
+) -> Path:
     """Write a reproduction of three claims and one suite."""
     folder = root / name
     folder.mkdir()
     (folder / "scorecard.json").write_text(json.dumps(SCORES))
-    write_suite(folder, "srds12_clients", runs_of(clients=(10, 100)))
+    write_suite(folder, suite, runs_of(clients=tuple(clients)))
     return folder
 
 
@@ -48,10 +50,8 @@ def scored(browser: Browser, tmp_path: Path) -> Iterator[Site]:
     """Serve a folder with a reproduction, and another whose scorecard is broken."""
     write(tmp_path)
     (write(tmp_path, "worse") / "scorecard.json").write_text("[{}")
-    site = Site(browser, tmp_path)
-    yield site
-    site.close()
-    assert site.errors == []
+    with visited(browser, tmp_path) as site:
+        yield site
 
 
 def test_every_claim_has_figures_and_every_figure_exists() -> None:
@@ -60,7 +60,7 @@ def test_every_claim_has_figures_and_every_figure_exists() -> None:
 
 
 def test_claims_are_counted_by_their_verdict_and_shown_as_they_are() -> None:
-    said = texts(reproduced.scorecard(SCORES))
+    said = texts(reproduced.scorecard(SCORES, FIGURES))
     assert "3 claims: | 1 reproduced | 1 trend | 1 not reproduced" in said
     assert "Claim <b>formulas</b>" in said
 
@@ -91,8 +91,26 @@ def test_a_figure_of_which_no_run_counts_says_so(tmp_path: Path) -> None:
     assert "No run of this figure counts" in texts(shown)
 
 
-def test_all_that_is_drawn_from_suites_can_be_chosen() -> None:
-    assert {each.figure_id for each in reproduced.drawable()} == reproduction.DRAWN.keys()
+def test_what_has_results_can_be_chosen_and_how_the_rest_is_made_is_said(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    (folder / "kind.json").write_text('{"quick": true, "backend": "sim"}')
+    (folder / "leader_crash").mkdir()  # A sweep began here, and no run has ended yet.
+    chosen = reproduced.choices(folder)
+    of_clients = [each for each in FIGURES.values() if each.suites == ("srds12_clients",)]
+    assert chosen == [{"value": each.figure_id, "label": each.title} for each in of_clients]
+    said = texts(reproduced.lacking(folder))
+    assert f"{len(reproduction.DRAWN) - len(of_clients)} figures have no results here" in said
+    assert "Leader crash" in said
+    assert "Balance over hosts" not in said
+    assert said.endswith(f"paxoscope reproduce --quick --backend sim --out {folder}")
+
+
+def test_where_nothing_is_lacking_nothing_is_said(tmp_path: Path) -> None:
+    folder = write(tmp_path)
+    for suite in PARTS:
+        write_suite(folder, suite, runs_of(clients=(10,)))
+    assert {each["value"] for each in reproduced.choices(folder)} == reproduction.DRAWN.keys()
+    assert texts(reproduced.lacking(folder)) == ""
 
 
 def test_a_claim_leads_to_its_figure_and_the_figure_into_the_link(scored: Site) -> None:
@@ -124,6 +142,33 @@ def test_the_link_says_which_reproduction_and_which_figure(scored: Site) -> None
     expect(page.get_by_role("textbox", name="Figure")).to_have_value("CPU and network per host")
     page = scored.open("/reproduction", folder="none", figure="none")
     expect(page.get_by_role("textbox", name="Figure")).to_have_value("Throughput against clients")
+
+
+def test_it_opens_on_a_figure_that_is_there_whatever_was_run(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Also after another reproduction was chosen, with other results."""
+    write(tmp_path, "of a claim", "srds12_unloaded", clients=(1,))
+    write(tmp_path, "of all")
+    (write(tmp_path, "of none") / "srds12_clients" / "runs.parquet").unlink()
+    with visited(browser, tmp_path) as site:
+        page = site.open("/reproduction", folder="of a claim")
+        expect(page.get_by_role("textbox", name="Figure")).to_have_value("Latency without load")
+        expect(page.locator(".js-plotly-plot")).to_be_visible()
+        expect(page.get_by_text("16 figures have no results here")).to_be_visible()
+        # Its claims lead to no figure that is not there.
+        expect(page.get_by_role("row", name="littles-law").get_by_role("link")).to_have_count(0)
+        page.get_by_role("textbox", name="Reproduction").click()
+        page.get_by_role("option", name="of all").click()
+        expect(page.get_by_role("textbox", name="Figure")).to_have_value(
+            "Throughput against clients"
+        )
+        expect(page.get_by_role("row", name="littles-law").get_by_role("link")).to_have_count(1)
+        page.get_by_role("textbox", name="Reproduction").click()
+        page.get_by_role("option", name="of none").click()
+        expect(page.get_by_text("No figure can be drawn yet")).to_be_visible()
+        page = site.open("/reproduction", folder="of none")
+        expect(page.get_by_text("No figure can be drawn yet")).to_be_visible()
 
 
 def test_a_scorecard_that_is_broken_is_told_and_the_figures_are_drawn(scored: Site) -> None:

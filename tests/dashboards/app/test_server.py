@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, expect
 
 from dashboards.app import server
 from experiments import results
-from tests.dashboards.app.conftest import Site
+from tests.dashboards.app.browsing import TRACES, Site, visited
 
 PATIENCE_S = 60
 UNREACHABLE = "192.0.2.1"
@@ -105,22 +105,18 @@ def _assert_harmless(site: Site) -> None:
 
 
 def test_markup_in_results_stays_text(browser: Browser, hostile: Path) -> None:
-    site = Site(browser, hostile)
     said: list[str] = []
-    site.page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-    try:
+    with visited(browser, hostile) as site:
+        site.page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
         for facet in ("", "case"):
             page = site.open("/", folders="hostile", facet=facet)
-            expect(page.locator(".scatterlayer .trace").first).to_be_attached()
+            expect(page.locator(TRACES).first).to_be_attached()
             _assert_harmless(site)
         for run in pd.read_parquet(hostile / "hostile" / "runs.parquet")["run_id"]:
             page = site.open("/run", folder="hostile", run=run)
             expect(page.get_by_role("button", name="Everything that was recorded")).to_be_visible()
             _assert_harmless(site)
-    finally:
-        site.close()
     assert said == []
-    assert site.errors == []
 
 
 def test_what_nobody_foresaw_is_told_on_the_page(
@@ -223,6 +219,15 @@ def test_it_serves_once_it_says_so_and_ends_cleanly(
         assert answer.status == 200
     command.signal(number)
     assert command.ended() == (code, f"paxoscope: {word}\n")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1"])
+def test_it_answers_at_the_address_that_it_tells(
+    started: list[Command], root: Path, host: str
+) -> None:
+    started.append(command := Command(str(root), "--host", host, "--port", "0"))
+    with urllib.request.urlopen(command.address(), timeout=PATIENCE_S) as answer:  # noqa: S310 - our own.
+        assert answer.status == 200
 
 
 def test_it_warns_where_others_can_reach_it(started: list[Command], root: Path) -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.app.metrics import LATENCIES, METRICS, SETTINGS
-from dashboards.app.view import KEYS, NONE, View, shown
+from dashboards.app.metrics import METRICS, SETTINGS
+from dashboards.app.view import KEYS, NONE, SORTS, View
+from dashboards.series import LATENCIES
+from dashboards.settings import shown
 
 TEXTS = st.text(max_size=8)
 SCALES = st.sampled_from([None, True, False])
@@ -27,12 +29,18 @@ VIEWS = st.builds(
     filters=st.dictionaries(
         st.sampled_from(KEYS), st.lists(TEXTS, min_size=1, max_size=3).map(tuple), max_size=3
     ),
+    page=st.integers(0, 1000),
+    sort=st.sampled_from(list(SORTS)),
 )
 
 
 def test_what_is_shown_by_default_needs_no_query() -> None:
     assert View().to_query() == ""
     assert View.from_query("") == View()
+
+
+def test_a_folder_that_is_named_twice_is_shown_once() -> None:
+    assert View.from_query("folders=one&folders=two&folders=one").folders == ("one", "two")
 
 
 @given(VIEWS)
@@ -57,6 +65,8 @@ def test_whatever_a_link_says_is_something_that_can_be_shown(query: str) -> None
     assert view.percentile in LATENCIES
     assert view.colour in KEYS
     assert {NONE, *KEYS} >= {view.facet, *view.filters}
+    assert view.page >= 0
+    assert view.sort in SORTS
     assert View.from_query(view.to_query()) == view
 
 

@@ -1,10 +1,10 @@
-import pandas as pd
 import pytest
 
 from dashboards import theme
 from dashboards.figures import balance
 from dashboards.figures.hosts import PANELS
 from tests.dashboards.result_set import counters_of, runs_of
+from tests.dashboards.unchanged import unchanged
 
 
 def test_only_the_most_clients_of_each_curve_are_shown() -> None:
@@ -74,7 +74,5 @@ def test_a_share_that_is_not_quite_nothing_is_told() -> None:
 def test_drawing_leaves_the_tables_as_they_were() -> None:
     runs = runs_of(clients=(1_000,))
     counters = counters_of(runs)
-    before = runs.copy(deep=True), counters.copy(deep=True)
-    balance.draw(runs, counters)
-    pd.testing.assert_frame_equal(runs, before[0])
-    pd.testing.assert_frame_equal(counters, before[1])
+    with unchanged(runs, counters):
+        balance.draw(runs, counters)

@@ -79,3 +79,9 @@ def test_one_protocol_alone_has_one_map(points: pd.DataFrame) -> None:
     figure = batch_window.draw(points[points["protocol"] == "spaxos"])
     assert len(figure.data) == 1
     assert figure.layout.annotations[0].text == "S-Paxos"
+
+
+def test_a_cell_knows_the_row_of_its_point(points: pd.DataFrame) -> None:
+    for cells in batch_window.draw(points).data:
+        for names, numbers in zip(cells.customdata, cells.z, strict=True):
+            assert points.loc[list(names), "throughput_rps"].tolist() == list(numbers)

@@ -5,6 +5,7 @@ from dashboards import theme
 from dashboards.figures import calibration
 from experiments.summarise import summary
 from tests.dashboards.result_set import runs_of
+from tests.dashboards.unchanged import unchanged
 
 SHARES = (0.0, 0.1, 0.4)
 RATES = {
@@ -82,6 +83,10 @@ def test_axes_have_units(points: pd.DataFrame) -> None:
 
 
 def test_drawing_leaves_the_table_as_it_was(points: pd.DataFrame) -> None:
-    before = points.copy(deep=True)
-    calibration.draw(points)
-    pd.testing.assert_frame_equal(points, before)
+    with unchanged(points):
+        calibration.draw(points)
+
+
+def test_a_mark_knows_the_row_of_its_point(points: pd.DataFrame) -> None:
+    for line in calibration.draw(points).data[2:]:
+        assert points.loc[list(line.customdata), "throughput_rps"].tolist() == list(line.y)

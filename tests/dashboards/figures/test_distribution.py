@@ -28,7 +28,7 @@ def test_where_fewer_than_10_requests_lie_beyond_the_line_is_dotted() -> None:
     solid, dotted, _ = distribution.draw(RUN, rows, FOUND.timeline).data
     # Beyond the second bucket lie 15; beyond the third 5.
     assert (solid.line.dash, dotted.line.dash) == ("solid", "dot")
-    assert solid.x == pytest.approx((10.0, 1000 / 15, 200.0))
+    assert solid.x == pytest.approx((1.0, 10.0, 1000 / 15, 200.0))
     assert dotted.x == pytest.approx((1000 / 15, 200.0, 1e5))
 
 
@@ -47,3 +47,11 @@ def test_the_axis_of_shares_goes_to_four_nines_and_both_others_say_their_unit() 
     figure = distribution.draw(RUN, FOUND.latency, FOUND.timeline)
     assert figure.layout.xaxis.ticktext == ("50", "90", "99", "99.9", "99.99")
     assert figure.layout.yaxis.title.text == figure.layout.xaxis2.title.text == "Latency (ms)"
+
+
+def test_where_all_requests_took_as_long_there_is_a_line_and_a_mark() -> None:
+    rows = pd.DataFrame({"fleet": 0, "bin": [25], "bucket": [100], "count": [900]})
+    solid, _, histogram = distribution.draw(RUN, rows, FOUND.timeline).data
+    assert solid.x == pytest.approx((1.0, 1e5))
+    assert solid.y[0] == solid.y[1]
+    assert histogram.mode == "markers"

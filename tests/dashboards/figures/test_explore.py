@@ -1,9 +1,7 @@
 import pandas as pd
-import pytest
 
 from dashboards import theme
-from dashboards.figures.explore import Axis, by_folder, differing, draw, short_names
-from experiments.spec import RunConfig, Suite
+from dashboards.figures.explore import Axis, by_folder, draw, short_names
 from experiments.summarise import summary
 from tests.dashboards.result_set import runs_of
 
@@ -13,6 +11,29 @@ Y = Axis("throughput_rps", "Throughput (requests/s)")
 
 def points_of(**axes: tuple[int, ...]) -> pd.DataFrame:
     return summary(runs_of(**axes)).assign(folder="one")
+
+
+def test_an_axis_says_which_points_it_has_no_place_for() -> None:
+    measured = pd.DataFrame({"lag_ms": [0.0, 1.0, 2.0]})
+    axis = Axis("lag_ms", "Lag (ms)")
+    assert list(axis.missing(measured)) == []
+    assert list(axis.missing(measured.where(measured > 5))) == [
+        "Lag (ms): not measured at any of these points."
+    ]
+    assert list(axis.missing(measured.where(measured > 0))) == [
+        "Lag (ms): measured at 2 of 3 points."
+    ]
+
+
+def test_a_logarithmic_axis_says_that_it_has_no_place_for_0() -> None:
+    measured = pd.DataFrame({"lag_ms": [0.0, 1.0, 2.0]})
+    axis = Axis("lag_ms", "Lag (ms)", is_log=True)
+    assert list(axis.missing(measured)) == [
+        "Lag (ms): a logarithmic axis has no place for 1 of the points."
+    ]
+    assert list(axis.missing(0 * measured)) == [
+        "Lag (ms): no value is above 0, so that the axis is not logarithmic."
+    ]
 
 
 def test_protocols_keep_their_colour_and_settings_get_one_each() -> None:
@@ -51,6 +72,13 @@ def test_a_panel_for_each_value_names_each_curve_once() -> None:
     assert len(named) == len(set(named)) == 8
 
 
+def test_what_no_point_has_a_number_of_is_said_to_be_missing() -> None:
+    """The CPU of hosts in virtual time, for instance, unless it is modelled."""
+    points = points_of(clients=(1, 10)).assign(throughput_rps=float("nan"))
+    figure = draw(points, X, Y)
+    assert [each.text for each in figure.layout.annotations] == [f"not measured: {Y.title}"]
+
+
 def test_a_mark_knows_the_row_of_its_point() -> None:
     points = points_of(clients=(1, 10))
     for line in draw(points, X, Y).data:
@@ -72,14 +100,6 @@ def test_folders_go_by_their_last_name_where_that_is_no_others() -> None:
     assert short_names(["a/x", "b/x", "c/y", "."]) == {
         "a/x": "a/x", "b/x": "b/x", "c/y": "y", ".": "."
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("profile", ["none", "ethernet-100mbit"])
-def test_the_limits_of_a_profile_are_not_told_one_by_one(profile: str) -> None:
-    config = next(Suite(name="x", base={"profile": profile, "window": 3}).points())
-    row = {key: getattr(config, key) for key in RunConfig.__struct_fields__}
-    told = {"window": "3"} if profile == "none" else {"profile": profile, "window": "3"}
-    assert differing(row) == told
 
 
 def test_what_is_set_is_text_in_a_hover_label() -> None:

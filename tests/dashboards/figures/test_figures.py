@@ -18,6 +18,7 @@ from dashboards.figures import (
 )
 from experiments.summarise import summary
 from tests.dashboards.result_set import runs_of
+from tests.dashboards.unchanged import unchanged
 
 FIGURES = (throughput, percentiles, latency_throughput)
 LINES = (*FIGURES, replicas, request_size)
@@ -59,9 +60,29 @@ def test_every_trace_has_the_colour_of_its_protocol(
 
 @pytest.mark.parametrize("module", LINES)
 def test_drawing_leaves_the_table_as_it_was(module: ModuleType, points: pd.DataFrame) -> None:
-    before = points.copy(deep=True)
-    module.draw(points)
-    pd.testing.assert_frame_equal(points, before)
+    with unchanged(points):
+        module.draw(points)
+
+
+@pytest.mark.parametrize("module", LINES)
+def test_every_mark_that_says_something_knows_the_row_of_its_point(
+    module: ModuleType, points: pd.DataFrame
+) -> None:
+    points = points.set_axis([f"point {number}" for number in range(len(points))])
+    pointed = [trace for trace in module.draw(points).data if trace.hoverinfo == "text"]
+    for trace in pointed:
+        clients = points.loc[list(trace.customdata), "clients"]
+        told = zip(clients, trace.hovertext, strict=True)
+        assert all(f"Clients: {count:,}<br>" in text for count, text in told)
+    assert {name for trace in pointed for name in trace.customdata} == {*points.index}
+
+
+@pytest.mark.parametrize("module", LINES)
+def test_hover_labels_say_what_was_set(module: ModuleType, points: pd.DataFrame) -> None:
+    pointed = [
+        trace for trace in module.draw(points.assign(window=77)).data if trace.hoverinfo == "text"
+    ]
+    assert all("window: 77" in text for trace in pointed for text in trace.hovertext)
 
 
 @pytest.mark.parametrize("module", FIGURES)
@@ -111,6 +132,14 @@ def test_latency_is_plotted_against_throughput_solid_and_dashed(points: pd.DataF
     tail = lines[3]
     assert list(tail.x) == of(points, "spaxos", "throughput_rps")
     assert list(tail.y) == of(points, "spaxos", "latency_ms_p99")
+
+
+def test_another_percentile_may_stand_beside_the_median(points: pd.DataFrame) -> None:
+    p95 = latency_throughput.draw(points, "p95").data[1]
+    assert (p95.name, list(p95.y)) == ("JPaxos, p95", of(points, "jpaxos", "latency_ms_p95"))
+    names = [trace.name for trace in latency_throughput.draw(points, "p50").data]
+    assert [name for name in names if name.endswith("p50")] == ["JPaxos, p50", "S-Paxos, p50"]
+    assert not [name for name in names if name.endswith("p99")]
 
 
 def test_the_knee_is_where_latency_begins_to_grow_faster_than_throughput() -> None:

@@ -1,9 +1,9 @@
-import pandas as pd
 import pytest
 
 from dashboards import theme
 from dashboards.figures import hosts
 from tests.dashboards.result_set import counters_of, runs_of
+from tests.dashboards.unchanged import unchanged
 
 
 def test_only_the_most_clients_of_each_curve_are_shown() -> None:
@@ -19,6 +19,14 @@ def test_usage_is_the_median_of_the_repeats() -> None:
         counters.loc[one, "cpu_s"] = cores / 10
     row = hosts.busiest(runs, counters).iloc[0]
     assert row["cpu_cores"] == pytest.approx(0.5)
+
+
+def test_cpu_that_is_not_modelled_is_said_to_be() -> None:
+    runs = runs_of(clients=(1_000,))
+    figure = hosts.draw(runs, counters_of(runs).assign(cpu_s=0.0))
+    said = [(each.text, each.xref) for each in figure.layout.annotations]
+    assert said == [("not modelled", "x domain")]
+    assert hosts.draw(runs, counters_of(runs)).layout.annotations == ()
 
 
 def test_a_host_stacks_its_coordinator_on_its_replica() -> None:
@@ -65,10 +73,8 @@ def test_every_panel_says_its_unit_and_the_legend_each_role_once() -> None:
 def test_drawing_leaves_the_tables_as_they_were() -> None:
     runs = runs_of(clients=(1_000,))
     counters = counters_of(runs)
-    before = runs.copy(deep=True), counters.copy(deep=True)
-    hosts.draw(runs, counters)
-    pd.testing.assert_frame_equal(runs, before[0])
-    pd.testing.assert_frame_equal(counters, before[1])
+    with unchanged(runs, counters):
+        hosts.draw(runs, counters)
 
 
 def test_what_a_host_has_is_marked_where_one_comes_near() -> None:

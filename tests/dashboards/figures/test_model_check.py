@@ -7,6 +7,7 @@ from dashboards import theme
 from dashboards.figures import model_check
 from experiments.summarise import summary
 from tests.dashboards.result_set import failed, runs_of
+from tests.dashboards.unchanged import unchanged
 
 LIMITS = {"jpaxos": 173e3, "spaxos": 445e3}
 
@@ -93,6 +94,11 @@ def test_a_hover_label_says_what_limits() -> None:
 
 def test_drawing_leaves_the_table_as_it_was() -> None:
     points = summary(runs())
-    before = points.copy(deep=True)
-    model_check.draw(points)
-    pd.testing.assert_frame_equal(points, before)
+    with unchanged(points):
+        model_check.draw(points)
+
+
+def test_a_bar_knows_the_row_of_its_point() -> None:
+    points = summary(runs())
+    for bars in bars_of(model_check.draw(points))[1:]:
+        assert points.loc[list(bars.customdata), "throughput_rps"].tolist() == list(bars.y)

@@ -53,6 +53,16 @@ def test_percentiles_are_those_of_the_table_of_every_bin() -> None:
     assert bins["p50"].isna().sum() == exact["latency_ms_p50"].isna().sum() > 0
 
 
+def test_cpu_that_is_not_modelled_is_said_to_be_and_the_next_panel_names_the_hosts() -> None:
+    found = disturbed("", protocols=("jpaxos",))
+    idle = counters_of(found.runs.head(1)).assign(cpu_s=0.0)
+    figure = drawn(found, counters=idle)
+    assert [each.text for each in figure.layout.annotations] == ["not modelled"]
+    assert not [each for each in figure.data if each.yaxis == figure.layout.yaxis2.anchor]
+    assert lines(figure)["other hosts"].yaxis == "y4"
+    assert lines(figure)["other hosts"].showlegend
+
+
 def test_without_a_reply_there_is_no_percentile() -> None:
     empty = pd.DataFrame({"bin": [], "bucket": [], "count": []})
     assert over_time.percentiles_by_bin(empty, 3)["p99"].isna().all()

@@ -15,4 +15,4 @@ def test_there_is_a_line_a_protocol_over_the_numbers_of_replicas_that_were_run()
 def test_other_numbers_of_clients_make_lines_of_their_own() -> None:
     points: pd.DataFrame = summary(runs_of(("jpaxos",), replicas=(3, 5), clients=(1, 4_000)))
     names = [trace.name for trace in replicas.draw(points).data]
-    assert names == ["JPaxos, clients = 1", "JPaxos, clients = 4000"]
+    assert names == ["JPaxos, clients = 1", "JPaxos, clients = 4,000"]

@@ -5,6 +5,7 @@ from dashboards import theme
 from dashboards.figures import same_load
 from experiments.summarise import summary
 from tests.dashboards.result_set import runs_of
+from tests.dashboards.unchanged import unchanged
 
 RATES = (50_000.0, 20_000.0, 100_000.0)
 
@@ -53,6 +54,10 @@ def test_axes_have_units(points: pd.DataFrame) -> None:
 
 
 def test_drawing_leaves_the_table_as_it_was(points: pd.DataFrame) -> None:
-    before = points.copy(deep=True)
-    same_load.draw(points)
-    pd.testing.assert_frame_equal(points, before)
+    with unchanged(points):
+        same_load.draw(points)
+
+
+def test_a_mark_knows_the_row_of_its_point(points: pd.DataFrame) -> None:
+    for line in same_load.draw(points).data[:2]:
+        assert points.loc[list(line.customdata), "arrival_rate_rps"].tolist() == list(line.x)

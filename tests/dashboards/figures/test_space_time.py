@@ -7,6 +7,7 @@ import pytest
 from dashboards import theme
 from dashboards.figures import space_time
 from experiments.messages import one_request
+from tests.dashboards.unchanged import unchanged
 
 COLUMNS = ["sent_s", "received_s", "sender", "receiver", "kind"]
 
@@ -145,9 +146,8 @@ def test_the_legend_names_each_kind_once_in_the_order_of_its_first_message(
 
 
 def test_drawing_leaves_the_table_as_it_was(messages: pd.DataFrame) -> None:
-    before = messages.copy(deep=True)
-    space_time.draw(messages, "spaxos")
-    pd.testing.assert_frame_equal(messages, before)
+    with unchanged(messages):
+        space_time.draw(messages, "spaxos")
 
 
 def test_a_single_step_shows_what_the_slider_does_and_keeps_its_place(

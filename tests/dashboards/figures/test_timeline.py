@@ -5,6 +5,7 @@ from dashboards import theme
 from dashboards.faults import Event
 from dashboards.figures import timeline
 from tests.dashboards.result_set import STORIES, disturbed
+from tests.dashboards.unchanged import unchanged
 
 KILL = "2 kill host leader"
 
@@ -94,6 +95,5 @@ def test_a_run_without_any_reply_is_drawn() -> None:
 
 def test_drawing_leaves_the_tables_as_they_were() -> None:
     tables = disturbed(KILL)
-    before = [table.copy(deep=True) for table in tables]
-    timeline.draw(*tables)
-    assert all(table.equals(copy) for table, copy in zip(tables, before, strict=True))
+    with unchanged(*tables):
+        timeline.draw(*tables)

@@ -1,5 +1,6 @@
 """A Ray cluster of several hosts on one machine, and what only such a cluster can show."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -100,6 +101,36 @@ def test_labels_say_where_each_host_lives(bed: Bed, tmp_path: Path) -> None:
     assert sent["host-1"] > 5 * max(sent["host-0"], sent["host-2"])
 
 
+SMALL = """
+[base]
+clients = 8
+protocol = "spaxos"
+placement = "strict_spread"
+warmup_s = 0.1
+duration_s = 0.3
+cooldown_s = 0.0
+"""
+
+
+def test_a_job_runs_on_several_hosts_and_its_results_come_home(bed: Bed, tmp_path: Path) -> None:
+    """Where jobs are sent to need not be said there; and nothing is installed that is there."""
+    suite, home = tmp_path / "small.toml", tmp_path / "home"
+    suite.write_text(SMALL)
+    command = Command(
+        *("submit", str(suite), "--follow", f"--kept-in={bed.folder}", f"--out={home}"),
+        program=bed.command([sys.executable, "-m", "experiments"]),
+        environment=bed.environment(),
+    )
+    try:
+        ended = command.ended()
+    finally:
+        command.kill()
+    assert ended.code == 0, ended
+    assert "installed for this job" not in ended.out
+    (outcome,) = results.runs(home)["outcome"]
+    assert outcome == "ok"
+
+
 def test_a_node_that_is_lost_ends_its_run_and_the_sweep_says_what_is_missing(
     bed: Bed, tmp_path: Path
 ) -> None:
@@ -109,6 +140,43 @@ def test_a_node_that_is_lost_ends_its_run_and_the_sweep_says_what_is_missing(
         first, second = sweep.rows()["outcome"]
     assert "node was terminated unexpectedly" in first
     assert second == "strict_spread needs 3 nodes with paxoscope!=fleet, the cluster has 2"
+
+
+def test_a_sweep_goes_on_on_the_nodes_that_are_left(bed: Bed, tmp_path: Path) -> None:
+    # The load must last until Ray has noticed that a node is lost.
+    with _sweep(bed, tmp_path, "placement=spread", "duration_s=30.0") as sweep:
+        _wait_for_load(bed, "host-1")
+        bed.network.kill("host-1")
+        first, second = sweep.rows()["outcome"]
+    assert "node was terminated unexpectedly" in first
+    assert second == "ok"
+
+
+def test_a_run_does_without_a_node_whose_cable_is_out(bed: Bed, tmp_path: Path) -> None:
+    """Ray still counts the node that is cut off, and would wait for it for minutes."""
+    bed.network.unplug("host-1")
+    with _sweep(bed, tmp_path, "placement=spread", "protocol=jpaxos", "duration_s=1.0") as sweep:
+        row = sweep.rows().loc["jpaxos"]
+    bed.network.kill("host-1")  # It would end by itself once it hears that it counts as lost.
+    assert (row["outcome"], row["nodes"]) == ("ok", 2)
+
+
+def test_a_run_goes_on_without_a_node_that_its_faults_kill(bed: Bed, tmp_path: Path) -> None:
+    """Ray has not noticed yet when the next run begins, which has no node for its third host."""
+    before = bed.network.processes("host-2")
+    faults = "faults=1 kill node 2"
+    with _sweep(bed, tmp_path, faults, "hosts_on=node=host-0; node=host-1; node=host-2") as sweep:
+        rows = sweep.rows()
+    jpaxos, spaxos = rows.loc["jpaxos"], rows.loc["spaxos"]
+    assert (jpaxos["outcome"], jpaxos["safety"], jpaxos["nodes"]) == ("ok", "ok", 3)
+    assert jpaxos["throughput_rps"] > 0
+    events = results.events(tmp_path / "out", [jpaxos["run_id"]])
+    assert list(events[["event", "target"]].itertuples(index=False, name=None)) == [
+        ("kill", "node-2")
+    ]
+    assert before
+    assert bed.network.processes("host-2") == set()
+    assert spaxos["outcome"] == "host 2 needs a node with node=host-2, the cluster has none"
 
 
 @pytest.mark.parametrize("protocol", ["jpaxos", "spaxos"])
@@ -191,6 +259,14 @@ def _wait_for_processes(before: Collection[int]) -> Bed:
             if bed.number not in before and all_processes(bed.network):
                 return bed
     raise AssertionError("no test bed is set up")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_breaks_off_the_removal_of_a_test_bed(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with beds._undisturbed():
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
 
 
 def test_no_number_is_given_twice(possible: None) -> None:

@@ -62,9 +62,10 @@ def _numbers(there: Beds) -> list[int]:
 def test_up_says_how_to_use_it_and_how_to_take_it_down(there: Beds) -> None:
     result = _invoke("up", "--hosts", "5", "--rate-mbit-s", "1000", "--cores", "0.5")
     assert result.exit_code == 0
-    first, use, down = result.stdout.splitlines()
+    first, use, send, down = result.stdout.splitlines()
     assert first.startswith("test bed 7: hosts = 5, rate = 1000 Mbit/s, cores = 0.5; up in ")
     assert use.endswith("paxoscope testbed run --on 7 -- paxoscope run demo --address auto")
+    assert send.endswith("paxoscope testbed run --on 7 -- paxoscope submit demo --follow")
     assert down.endswith("paxoscope testbed down 7")
     assert there.shapes == [Shape(5, Limits(1000.0, 0.5))]
     assert _numbers(there) == [7]
@@ -75,7 +76,7 @@ def test_up_says_how_to_use_it_and_how_to_take_it_down(there: Beds) -> None:
     [
         ((), True, "hosts = 3, rate = 100 Mbit/s, cores = 1"),
         (("--rate-mbit-s", "0", "--cores", "0"), True, "hosts = 3, rate = any, cores = any"),
-        ((), False, "cores = any, for lack of control groups of version 1"),
+        ((), False, "cores = any, for lack of control groups that limit them"),
     ],
 )
 def test_up_says_what_its_hosts_can_do(
@@ -116,9 +117,12 @@ def test_a_command_that_a_signal_ends_has_the_code_that_a_shell_gives_it(there: 
 
 
 def test_a_command_that_is_not_there_is_told(there: Beds) -> None:
-    result = _invoke("run", "/nowhere/x")
-    reason = "nothing can be run: /nowhere/x: No such file or directory"
-    assert (result.exit_code, result.stderr) == (1, f"paxoscope: {reason}\n")
+    there.there = [Bed(2)]
+    for options in ([], ["--on", "2", "--"]):
+        result = _invoke("run", *options, "/nowhere/x")
+        reason = "/nowhere/x: there is no such command"
+        assert (result.exit_code, result.stderr) == (2, f"paxoscope: {reason}\n")
+    assert there.shapes == []
 
 
 @pytest.mark.parametrize(
@@ -145,6 +149,9 @@ def test_down_takes_what_is_named_or_the_only_one_or_all(
         (["down", "3"], "there is no test bed 3; up: 1, 2"),
         (["run", "--on", "3", "true"], "there is no test bed 3; up: 1, 2"),
         (["up", "--hosts", "0"], "Invalid value for '--hosts'"),
+        (["up", "--cores", "inf"], "Invalid value for '--cores'"),
+        (["up", "--cores", "1e16"], "Invalid value for '--cores'"),
+        (["up", "--rate-mbit-s", "1e9"], "Invalid value for '--rate-mbit-s'"),
     ],
 )
 def test_what_makes_no_sense_is_told_in_one_line(

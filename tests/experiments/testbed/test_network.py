@@ -141,7 +141,7 @@ def test_each_host_has_a_clock_of_its_own(network: Network) -> None:
 
 def test_a_host_has_no_more_of_the_cpu_than_its_cores(network: Network) -> None:
     if not can_limit_cpu():
-        pytest.skip("there are no control groups of version 1 here")
+        pytest.skip("there are no control groups here that limit the CPU")
     assert float(_run(network, "b", SPIN)) < 2 * SLOW.cores
 
 
@@ -209,6 +209,9 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         network_module.check_possible()
 
 
-def test_cores_that_linux_cannot_grant_are_refused() -> None:
-    with pytest.raises(InputError, match=r"cores = 0.05: must be at least 0.1, or 0"):
-        network_module.check_possible(Limits(cores=0.05))
+@pytest.mark.parametrize("limit", [0.05, 1e-9, 1e16, float("inf"), float("nan")])
+def test_limits_that_linux_cannot_set_are_refused(limit: float) -> None:
+    with pytest.raises(InputError, match=r"cores = \S+: must be from 0.1 to 1024, or 0"):
+        network_module.check_possible(Limits(cores=limit))
+    with pytest.raises(InputError, match=r"rate_mbit_s = \S+: must be from 0.1 to 100000, or 0"):
+        network_module.check_possible(Limits(rate_mbit_s=limit))
