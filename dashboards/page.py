@@ -6,9 +6,8 @@ from string import Template
 
 import plotly.graph_objects as go
 import plotly.io
-from plotly.offline import get_plotlyjs
 
-from dashboards import theme
+from dashboards import plotly_script, theme
 
 _PLOTLY_CONFIG = {
     "responsive": True,
@@ -102,7 +101,9 @@ def page(title: str, body: str) -> str:
     """Return the page, with plotly.js inside; `title` and `body` are HTML."""
     colours = theme.SCHEMES["light"]._asdict()
     style = Template(_STYLE).substitute(colours, font=theme.FONT)
-    return Template(_PAGE).substitute(title=title, style=style, body=body, plotly=get_plotlyjs())
+    return Template(_PAGE).substitute(
+        title=title, style=style, body=body, plotly=plotly_script.text()
+    )
 
 
 def section(heading: str, content: str, anchor: str = "") -> str:

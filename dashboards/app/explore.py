@@ -10,9 +10,15 @@ import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
 
 from dashboards import theme
-from dashboards.app import drawings, explore_controls, explore_doubts, explore_table, one_run
+from dashboards.app import (
+    drawings,
+    explore_controls,
+    explore_doubts,
+    explore_said,
+    explore_table,
+    one_run,
+)
 from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, Drawing, along, code, drawing_of
-from dashboards.app.explore_said import point_said, results_said, run_ids_of
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS, SETTINGS
 from dashboards.app.parts import graph, no_results, problem
@@ -69,6 +75,7 @@ def connect(app: Dash, library: Library) -> None:
     _connect_controls(app, library)
     _connect_what_follows(app, library)
     _connect_points(app, library)
+    explore_said.connect(app, library)
     explore_table.connect(app, library)
     # An axis is logarithmic or not as is usual for what is put on it.
     usual = [key for key, about in {**METRICS, **SETTINGS}.items() if about.is_log]
@@ -178,7 +185,7 @@ def _connect_what_follows(app: Dash, library: Library) -> None:
         Input("explore-read", "data"),
     )
     def say(folders: list[str]) -> Any:
-        return results_said(library, folders)
+        return explore_said.results_said(library, folders)
 
 
 def _connect_points(app: Dash, library: Library) -> None:
@@ -190,7 +197,7 @@ def _connect_points(app: Dash, library: Library) -> None:
     )
     def describe(pointed: Mapping[str, Any] | None, folders: list[str]) -> Any:
         point = _point(library, pointed, folders)
-        return no_update if point is None else point_said(library, point)
+        return no_update if point is None else explore_said.point_said(library, point)
 
     @app.callback(
         Output("address", "href"),
@@ -202,7 +209,7 @@ def _connect_points(app: Dash, library: Library) -> None:
         point = _point(library, clicked, folders)
         if point is None or not ctx.triggered:
             return no_update
-        run_ids = run_ids_of(library, point)
+        run_ids = explore_said.run_ids_of(library, point)
         if not run_ids:
             return no_update
         return one_run.link(point["folder"], run_ids[0])

@@ -1,13 +1,13 @@
 """What the explorer says in words: what the results say, and all about one point."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import unescape
+from html import escape, unescape
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 import dash_mantine_components as dmc
 import pandas as pd
-from dash import html
+from dash import MATCH, Dash, Input, Output, State, ctx, html, no_update
 
 from dashboards import theme
 from dashboards.app import care, one_run
@@ -15,7 +15,7 @@ from dashboards.app.library import Library
 from dashboards.app.parts import link
 from dashboards.app.words import components
 from dashboards.figures.explore import short_names
-from dashboards.findings import About
+from dashboards.findings import About, Finding
 from dashboards.phrases import count
 from dashboards.settings import defaults, differing, named, shown
 from experiments import summarise
@@ -35,31 +35,34 @@ _FURTHER = {
 }
 
 
-class _Said(NamedTuple):
-    """A finding, of components."""
-
-    heading: str
-    text: list[Any]
-    items: list[list[Any]]
-    is_warning: bool = False
-
-
 def results_said(library: Library, folders: Sequence[str]) -> Any:
     """Return what results say, in few words first, and where to read on."""
-    if len(folders) == 1:
-        told = [_told("", _findings(library, folders[0]), _FIRST)]
-    else:
-        names = short_names(folders)
-        told = [
-            _told(names[folder], _findings(library, folder), _FIRST // 2)
-            for folder in folders[:FOLDERS_SAID]
-        ]
+    names = short_names(folders) if len(folders) > 1 else {folders[0]: ""}
+    told = [
+        _told(library, folder, names[folder], _shown_first(folders))
+        for folder in folders[:FOLDERS_SAID]
+    ]
     return dmc.Paper(
         dmc.Stack([dmc.Title("What these results say", order=4), *told, _further()], gap=4),
         withBorder=True,
         px="md",
         py="xs",
     )
+
+
+def connect(app: Dash, library: Library) -> None:
+    """Have all be told where it is unfolded: hundreds of words more would slow the page down."""
+
+    @app.callback(
+        Output({"unfolded": MATCH}, "children"),
+        Input({"unfold": MATCH}, "n_clicks"),
+        State("explore-read", "data"),
+        prevent_initial_call=True,
+    )
+    def unfold(clicks: int | None, folders: list[str]) -> Any:
+        if not clicks or not isinstance(ctx.triggered_id, dict):
+            return no_update
+        return rest_said(library, ctx.triggered_id["unfold"], folders)
 
 
 def point_said(library: Library, point: "pd.Series[Any]") -> Any:
@@ -106,24 +109,96 @@ def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
     return [str(run_id) for run_id in same.loc[summarise.is_sound(same), "run_id"]]
 
 
-def _findings(library: Library, folder: str) -> list[_Said]:
-    try:
-        findings = library.findings(folder)
-    except ResultsError as error:
-        return [_Said("These results cannot be told in words", [str(error)], [])]
-    said = library.linted([folder])
-    return [
-        _Said(
-            each.heading,
-            components(each.text),
-            [
-                [*components(item), *_marks(library, folder, said, about)]
-                for item, about in zip_longest(each.items, each.about)
-            ],
-            each.is_warning,
-        )
-        for each in findings
+def _shown_first(folders: Sequence[str]) -> int:
+    return _FIRST if len(folders) == 1 else _FIRST // 2
+
+
+def _told(library: Library, folder: str, name: str, count: int) -> Any:
+    """Return the findings that matter most, so many and so many sentences of each."""
+    warnings, first, _ = _sorted(_findings(library, folder), count)
+    return html.Div(
+        [
+            *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
+            *(_warning(library, folder, _shortened(each, count)) for each in warnings),
+            dmc.SimpleGrid(
+                [_finding(library, folder, _shortened(each, count)) for each in first],
+                cols={"base": 1, "md": count},
+                spacing="lg",
+            ),
+            html.Details(
+                [
+                    html.Summary("All that they say", id={"unfold": folder}),
+                    html.Div("...", id={"unfolded": folder}),
+                ]
+            ),
+        ],
+        style={"fontSize": 13, "lineHeight": 1.4},
+    )
+
+
+def rest_said(library: Library, folder: str, folders: Sequence[str]) -> list[Any]:
+    """Return what `results_said` leaves out of one of the folders."""
+    count = _shown_first(folders)
+    warnings, first, rest = _sorted(_findings(library, folder), count)
+    longer = [
+        each._replace(items=each.items[count:], about=each.about[count:], text="")
+        for each in (*warnings, *first)
     ]
+    folded = [*longer, *rest]
+    return [_finding(library, folder, each) for each in folded if each.text or each.items]
+
+
+def _findings(library: Library, folder: str) -> Sequence[Finding]:
+    try:
+        return library.findings(folder)
+    except ResultsError as error:
+        told = escape(str(error), quote=False)
+        return [Finding("These results cannot be told in words", told, [], is_warning=True)]
+
+
+def _sorted(
+    findings: Sequence[Finding], count: int
+) -> tuple[Sequence[Finding], Sequence[Finding], Sequence[Finding]]:
+    """Return the warnings, the findings that matter most, and the others."""
+    warnings = [each for each in findings if each.is_warning]
+    findings = [each for each in findings if not each.is_warning]
+    # The first says what was run, which the controls show, too.
+    return warnings, findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
+
+
+def _shortened(finding: Finding, count: int) -> Finding:
+    items, known = finding.items[:count], len(finding.items)
+    counted = f" ({len(items)} of {known})" if len(items) < known else ""
+    return finding._replace(heading=finding.heading + counted, items=items)
+
+
+def _finding(library: Library, folder: str, finding: Finding) -> Any:
+    said = [html.Strong(f"{finding.heading}. "), *components(finding.text)]
+    items = list(_items(library, folder, finding))
+    if len(items) == 1:
+        said += items[0]
+    elif items:
+        listed = [html.Li(item) for item in items]
+        said.append(html.Ul(listed, style={"margin": 0, "paddingLeft": 20}))
+    return html.Div(said, style={"marginBottom": 4})
+
+
+def _warning(library: Library, folder: str, finding: Finding) -> Any:
+    """Return a finding on as few lines as it takes: what is below shall be seen, too."""
+    items = _items(library, folder, finding)
+    listed = [part for item in items for part in ("; ", *item)][1:]
+    said = [html.Strong(f"{finding.heading}. "), *components(finding.text), " ", *listed]
+    if listed:
+        said.append(".")
+    small = {"message": {"fontSize": "inherit"}}
+    return dmc.Alert(said, color="red", px="xs", py=4, my=4, styles=small)
+
+
+def _items(library: Library, folder: str, finding: Finding) -> Iterator[list[Any]]:
+    """Yield the sentences of a finding, with the marks of the linter."""
+    said = library.linted([folder]) if finding.about else pd.DataFrame()
+    for item, about in zip_longest(finding.items, finding.about[: len(finding.items)]):
+        yield [*components(item), *_marks(library, folder, said, about)]
 
 
 def _marks(library: Library, folder: str, said: pd.DataFrame, about: About | None) -> Iterator[Any]:
@@ -134,54 +209,6 @@ def _marks(library: Library, folder: str, said: pd.DataFrame, about: About | Non
         of_runs = said[said["run_id"].isin(run_ids)]
         for mark in care.mark(pd.concat(care.about(of_runs, each) for each in about.columns)):
             yield html.Span(mark, style={"display": "inline-block", "marginLeft": 4})
-
-
-def _told(name: str, findings: Sequence[_Said], count: int) -> Any:
-    """Return the findings that matter most, and all others folded away."""
-    warnings = [each for each in findings if each.is_warning]
-    findings = [each for each in findings if not each.is_warning]
-    # The first says what was run, which the controls show, too.
-    first, rest = findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
-    longer = [each._replace(items=each.items[count:], text=[]) for each in (*warnings, *first)]
-    folded = [*longer, *rest]
-    everything = [_finding(each) for each in folded if each.text or each.items]
-    return html.Div(
-        [
-            *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
-            *(_warning(_shortened(each, count)) for each in warnings),
-            dmc.SimpleGrid(
-                [_finding(_shortened(each, count)) for each in first],
-                cols={"base": 1, "md": count},
-                spacing="lg",
-            ),
-            html.Details([html.Summary("All that they say"), *everything]),
-        ],
-        style={"fontSize": 13, "lineHeight": 1.4},
-    )
-
-
-def _shortened(finding: _Said, count: int) -> _Said:
-    items, known = finding.items[:count], len(finding.items)
-    counted = f" ({len(items)} of {known})" if len(items) < known else ""
-    return finding._replace(heading=finding.heading + counted, items=items)
-
-
-def _finding(finding: _Said) -> Any:
-    said = [html.Strong(f"{finding.heading}. "), *finding.text]
-    if len(finding.items) == 1:
-        said += finding.items[0]
-    elif finding.items:
-        listed = [html.Li(item) for item in finding.items]
-        said.append(html.Ul(listed, style={"margin": 0, "paddingLeft": 20}))
-    return html.Div(said, style={"marginBottom": 4})
-
-
-def _warning(finding: _Said) -> Any:
-    """Return a finding on as few lines as it takes: what is below shall be seen, too."""
-    listed = [part for item in finding.items for part in ("; ", *item)][1:]
-    said = [html.Strong(f"{finding.heading}. "), *finding.text, " ", *listed, "."]
-    small = {"message": {"fontSize": "inherit"}}
-    return dmc.Alert(said, color="red", px="xs", py=4, my=4, styles=small)
 
 
 def _further() -> Any:

@@ -6,8 +6,9 @@ from typing import Any
 
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
+from flask import Response, request
 
-from dashboards import theme
+from dashboards import plotly_script, theme
 from dashboards.app import export
 
 _WIDTH_MAX_PIXELS = 1920
@@ -109,6 +110,14 @@ def layout(root: Path) -> Any:
     )
 
 
+def _serve_plotly() -> Response:
+    """Return Plotly, where Dash would have returned all of it."""
+    response = Response(plotly_script.text(), mimetype="text/javascript")
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
 def _unseen_figure() -> Any:
     """Return what has the browser prepare for figures while the server computes the first page."""
     return dcc.Graph(style={"display": "none"})
@@ -131,7 +140,8 @@ def links(pages: Iterable[tuple[str, str]], current: str | None) -> list[Any]:
 
 
 def connect(app: Dash) -> None:
-    """Have titles and figures follow; all in the browser."""
+    """Serve Plotly; have titles and figures follow, all in the browser."""
+    app.server.add_url_rule(_PLOTLY, view_func=_serve_plotly)
     in_browser: Any = app.clientside_callback  # Dash leaves it without types.
     in_browser(ClientsideFunction("paxoscope", "entitle"), Input("title", "data"))
     in_browser(

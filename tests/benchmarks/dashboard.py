@@ -6,8 +6,9 @@ Makes result folders of runs with timelines (two runs in virtual time, told agai
 other settings and numbers), serves them in a process of its own, opens them in Debian's chromium,
 and prints: the time until the first page has its figure, until the figure is drawn again after a
 filter has changed, and the resident memory of the server. Times are those of the browser's clock,
-which stops when the figure has been painted. The first page is seen by a browser as users have it,
-each time a new process; filters are changed by one that is told what to do.
+which stops when the figure has been painted. The first page is seen by a browser as users have it:
+each time a new process that has got over its own start; filters are changed by one that is told
+what to do.
 """
 
 import argparse
@@ -80,6 +81,13 @@ const look = () => document.querySelector('{TRACES}')
 look();
 """
 
+# A page of another site, from which one goes to the first page.
+_LEADS_ON = """
+fetch('/at-rest').then(answer => answer.text()).then(address => location.replace(address));
+"""
+_AT_REST = 0.15
+"""Share of the machine in use, below which a browser has got over its start."""
+
 PATIENCE_S = 120.0
 """How long the first page may take until it has a figure."""
 
@@ -150,9 +158,10 @@ def first_page_ms(address: str, told: IO[str], profile: Path) -> float:
         "--headless",
         f"--window-size={size}",
         f"--user-data-dir={profile}",
+        address.replace("127.0.0.1", "localhost") + "elsewhere",
     ]
     silent = subprocess.DEVNULL
-    with subprocess.Popen([*map(str, command), address], stdout=silent, stderr=silent) as browser:
+    with subprocess.Popen([*map(str, command)], stdout=silent, stderr=silent) as browser:
         try:
             if not select([told], [], [], PATIENCE_S)[0]:
                 sys.exit(f"{address} has no figure after {PATIENCE_S:g} s")
@@ -242,6 +251,17 @@ def serve(root: Path) -> None:
     def script() -> Response:
         return Response(_TELLS_WHEN_DRAWN, mimetype="text/javascript")
 
+    def elsewhere() -> str:
+        return '<!doctype html><script src="/leads-on.js"></script>'
+
+    def leads_on() -> Response:
+        return Response(_LEADS_ON, mimetype="text/javascript")
+
+    def at_rest() -> str:
+        while psutil.cpu_percent(interval=0.5) > 100 * _AT_REST:
+            pass
+        return request.host_url.replace("localhost", "127.0.0.1")
+
     def drawn() -> str:
         print(request.get_data(as_text=True), flush=True)
         return ""
@@ -252,6 +272,9 @@ def serve(root: Path) -> None:
             response.set_data(response.get_data().replace(b"</head>", tag))
         return response
 
+    app.get("/elsewhere")(elsewhere)
+    app.get("/leads-on.js")(leads_on)
+    app.get("/at-rest")(at_rest)
     app.get("/drawn.js")(script)
     app.post("/drawn")(drawn)
     app.after_request(with_script)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from plotly.offline import get_plotlyjs
 
-from dashboards import care, report
+from dashboards import care, plotly_script, report
 from dashboards.figures import throughput, transport
 from experiments.results import TABLES, ResultsError, ResultsWriter
 from experiments.spec import Suite
@@ -55,7 +54,7 @@ def of(run_id: str, name: str, table: pd.DataFrame) -> pd.DataFrame:
 def render(runs: pd.DataFrame, counters: pd.DataFrame | None = None) -> str:
     """Return the page without plotly.js, whose source would drown what a test looks for."""
     counters = counters_of(runs) if counters is None else counters
-    return report.render(runs, counters, NOTHING_OVER_TIME).replace(get_plotlyjs(), "")
+    return report.render(runs, counters, NOTHING_OVER_TIME).replace(plotly_script.text(), "")
 
 
 NOTHING_OVER_TIME = report.OverTime(*[pd.DataFrame()] * 3)
@@ -74,8 +73,8 @@ def test_a_result_folder_gets_one_file_beside_its_tables(tmp_path: Path) -> None
     path = report.write(tmp_path)
     assert path == tmp_path / "report.html"
     html = path.read_text(encoding="utf-8")
-    assert html.count(get_plotlyjs()) == 1
-    assert Page(html.replace(get_plotlyjs(), "")).headings == [
+    assert html.count(plotly_script.text()) == 1
+    assert Page(html.replace(plotly_script.text(), "")).headings == [
         "Paxoscope: synthetic",
         care.HEADING,
         *FIGURE_TITLES,
@@ -87,7 +86,7 @@ def test_runs_with_faults_come_with_a_figure_and_a_sentence_each(tmp_path: Path)
     runs, *over_time = disturbed("", "2 kill host leader")
     names = ("timeline", "latency", "events")
     write_results(tmp_path, runs, **dict(zip(names, over_time, strict=True)))
-    html = report.write(tmp_path).read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    html = report.write(tmp_path).read_text(encoding="utf-8").replace(plotly_script.text(), "")
     assert Page(html).headings == [
         "Paxoscope: synthetic",
         care.HEADING,
@@ -110,7 +109,7 @@ def test_a_table_that_is_broken_is_left_out_and_told(
     write_results(tmp_path, runs, **dict(zip(names, over_time, strict=True)))
     broken = tmp_path / table / f"{runs['run_id'].iloc[0]}.parquet"
     broken.write_bytes(b"half a fi")
-    html = report.write(tmp_path).read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+    html = report.write(tmp_path).read_text(encoding="utf-8").replace(plotly_script.text(), "")
     first = ["Not everything could be read", "Runs to read with care", "Through the faults"]
     expected = [*first, *FIGURE_TITLES, *RECORDS]
     assert Page(html).headings[1:] == [each for each in expected if each not in lost]

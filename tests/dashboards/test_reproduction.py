@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from plotly.offline import get_plotlyjs
 
-from dashboards import care, reproduction
+from dashboards import care, plotly_script, reproduction
 from experiments import messages
 from experiments.evaluation import FIGURES
 from experiments.results import TABLES, ResultsError, ResultsWriter
@@ -52,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 def rendered(folder: Path, *figure_ids: str) -> str:
     """Return the page without plotly.js, whose source would drown what a test looks for."""
     html = reproduction.render(folder, [FIGURES[each] for each in figure_ids])
-    return html.replace(get_plotlyjs(), "")
+    return html.replace(plotly_script.text(), "")
 
 
 def words_of(html: str) -> str:
@@ -66,8 +65,8 @@ def test_the_page_has_the_scorecard_the_figures_in_order_and_how_it_came_about(
     path = reproduction.write(folder, ["balance", "throughput-clients", "host-load"])
     assert path == folder / "report.html"
     html = path.read_text(encoding="utf-8")
-    assert html.count(get_plotlyjs()) == 1
-    assert Page(html.replace(get_plotlyjs(), "")).headings == [
+    assert html.count(plotly_script.text()) == 1
+    assert Page(html.replace(plotly_script.text(), "")).headings == [
         reproduction.TITLE,
         "Scorecard",
         *(FIGURES[each].title for each in ("throughput-clients", "host-load", "balance")),

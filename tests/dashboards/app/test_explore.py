@@ -87,14 +87,24 @@ def copied(root: Path, to: Path) -> Path:
     return Path(shutil.copytree(root / "before", to / "one"))
 
 
+def test_what_else_the_results_say_is_told_where_it_is_unfolded(site: Site) -> None:
+    page = site.open("/")
+    what_was_run = page.get_by_text("What was run", exact=False)
+    expect(page.get_by_text("All that they say")).to_be_visible()
+    expect(what_was_run).to_have_count(0)
+    page.get_by_text("All that they say").press("Enter")
+    expect(what_was_run).to_be_visible()
+
+
 def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_path: Path) -> None:
     folder = copied(root, tmp_path)
     with visited(browser, tmp_path) as site:
         page = site.open("/")
         expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+        expect(page.locator("#explore-said")).not_to_be_empty()
         shutil.rmtree(folder)
         page.get_by_text("p50", exact=True).click()
-        expect(page.get_by_text("one: no result folder of that name")).to_be_visible()
+        expect(page.get_by_text("one: no result folder of that name", exact=True)).to_be_visible()
         expect(page.get_by_text("Reload the page")).to_be_visible()
         expect(page.get_by_text("passes these filters")).to_have_count(0)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from dashboards.app.explore_said import point_said, results_said
+from dashboards.app.explore_said import point_said, rest_said, results_said
 from dashboards.app.library import Library
 from experiments.spec import RunConfig
 from tests.dashboards.app.seen import texts
@@ -17,7 +17,9 @@ FINE = RUNS.assign(limit_rps=RUNS["throughput_rps"])
 def said(root: Path, runs: pd.DataFrame) -> str:
     (root / "one").mkdir()
     runs.to_parquet(root / "one" / "runs.parquet")
-    return texts(results_said(Library(root), ["one"]))
+    library = Library(root)
+    first, rest = results_said(library, ["one"]), rest_said(library, "one", ["one"])
+    return texts([first, *rest])
 
 
 def test_a_peak_that_the_linter_doubts_is_marked_in_its_sentence(tmp_path: Path) -> None:
