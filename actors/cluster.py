@@ -25,6 +25,7 @@ from actors.core.verdict import Evidence, verdict
 from actors.errors import ClusterError
 from actors.faults import Timeline
 from actors.injector import Injector
+from actors.keepers import Keepers
 from actors.measurements import EventRow, Measurements
 from actors.metering import MeterTable
 from actors.news import Listener
@@ -40,14 +41,20 @@ _log = logging.getLogger(__name__)
 class Cluster:
     """The actors of one configuration. A context manager: started inside, gone outside.
 
-    `run_id` is what the run is called in the logs of its actors.
+    `run_id` is what the run is called in the logs of its actors. `keepers` are those of runs before
+    and after this one; without them it has its own.
     """
 
     def __init__(
-        self, config: LoadConfig, placement: Placement = ANYWHERE, run_id: str = ""
+        self,
+        config: LoadConfig,
+        placement: Placement = ANYWHERE,
+        run_id: str = "",
+        keepers: Keepers | None = None,
     ) -> None:
         self._config = config
-        self._stage = Stage(config, placement, run_id)
+        self._own_keepers = Keepers()
+        self._stage = Stage(config, placement, run_id, keepers or self._own_keepers)
         self._crew = self._stage.crew
         self._meters: list[tuple[Address, MeterTable]] = []
         self._latencies: dict[Address, LatencyTable] = {}
@@ -91,6 +98,7 @@ class Cluster:
     def stop(self) -> None:
         """End all actors, wait until they are gone, and leave nothing behind."""
         self._stage.close()
+        self._own_keepers.dismiss()
 
     # --- Running ---
 

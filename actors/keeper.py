@@ -1,4 +1,4 @@
-"""What is done on a node of Ray from outside of the actors of a run: signals, a folder, its end.
+"""What is done on a node of Ray from outside of the actors of runs: signals, a folder, its end.
 
 A folder belongs to the process that holds its lock. Who is killed leaves its folder behind, without
 a lock: the next keeper there removes it.
@@ -46,8 +46,13 @@ class Keeper:
         await asyncio.Event().wait()
 
     async def folder(self) -> str:
-        """Return the path of a folder for this run alone."""
+        """Return the path of a folder for one run at a time."""
         return self._folder
+
+    async def empty(self) -> None:
+        """Remove all that is in the folder: a run is over."""
+        for left in Path(self._folder).iterdir():
+            left.unlink() if left.is_file() else shutil.rmtree(left)
 
     async def signal(self, processes: Iterable[int], number: int) -> None:
         """Send a signal to processes of this node, as far as they are still there."""

@@ -18,10 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
-from ray.util.scheduling_strategies import (
-    NodeAffinitySchedulingStrategy,
-    PlacementGroupSchedulingStrategy,
-)
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import labels, nodes
 from actors.client import ClientFleet
@@ -29,7 +26,6 @@ from actors.coordinator import Coordinator
 from actors.core.config import LoadConfig
 from actors.core.ids import Address, ReplicaId, Role
 from actors.errors import ClusterError
-from actors.keeper import Keeper
 from actors.labels import Selector
 from actors.nodes import Node
 from actors.replica import Replica
@@ -64,7 +60,6 @@ _KINDS: dict[Role, Any] = {
     "coordinator": ray.remote(Coordinator),
     "fleet": ray.remote(ClientFleet),
 }
-_KEEPER: Any = ray.remote(Keeper)
 
 
 class Placement(NamedTuple):
@@ -125,11 +120,6 @@ class Place:
         cpus = FLEET_CPUS if is_fleet else ACTOR_CPUS
         calls = CALLS_OF_A_PEER * peers + CALLS_BESIDE
         return {"scheduling_strategy": there, "num_cpus": cpus, "max_concurrency": calls}
-
-    def create_keeper(self, node: str) -> Any:
-        """Create the keeper of a node; return its handle."""
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        return _KEEPER.options(scheduling_strategy=there, num_cpus=0).remote()
 
     def node_of(self, host: ReplicaId) -> str:
         """Return the node of Ray that a host lives on."""

@@ -22,9 +22,9 @@ from actors import nodes
 from actors.core.config import LoadConfig
 from actors.core.ids import Address, ReplicaId
 from actors.core.registry import PROTOCOLS
-from actors.crew import Crew, cause_of_death, end_all, wait_all
-from actors.errors import ClusterError
+from actors.crew import Crew
 from actors.hosted import Process
+from actors.keepers import Keepers
 from actors.place import Place, Placement
 from actors.transport.base import Endpoint
 from actors.wiring import wiring
@@ -41,7 +41,9 @@ SECRET_BYTES = 32
 class Stage:
     """Brings actors to life and ends them. Its coroutines are to be guarded by its `crew`."""
 
-    def __init__(self, config: LoadConfig, placement: Placement, run_id: str) -> None:
+    def __init__(
+        self, config: LoadConfig, placement: Placement, run_id: str, keepers: Keepers
+    ) -> None:
         self.crew = Crew(self._doubt)
         self._config = config
         self._run_id = run_id
@@ -49,7 +51,7 @@ class Stage:
         self.secret = secrets.token_bytes(SECRET_BYTES)
         """What everybody who takes part in the run knows, and nobody else."""
         self._newsroom: Endpoint | None = None
-        self._keepers: dict[str, Any] = {}  # By node; Ray types its handles as Any.
+        self._keepers = keepers
         self._endpoints: dict[Address, Endpoint] = {}
         self._processes: dict[Address, Process] = {}
         self._killed: dict[Address, Any] = {}
@@ -94,7 +96,7 @@ class Stage:
         await self.crew.ask([address], "sign_logs", START_TIMEOUT_S)
         budgets = None
         if self._config.is_limited and address.role != "fleet":
-            budgets = await self._keep(self._place.node_of(address.number), "folder")
+            budgets = await self._keepers.ask(self._place.node_of(address.number), "folder")
         self._endpoints |= await self.crew.ask([address], "listen", START_TIMEOUT_S, None, budgets)
 
     async def admit(self, addresses: Collection[Address], ago_s: float) -> None:
@@ -129,7 +131,7 @@ class Stage:
         """Return where a node stores, if it does."""
         if self._config.crash_model == "crash_stop" or address.role == "fleet":
             return []
-        folder = await self._keep(self._place.node_of(address.number), "folder")
+        folder = await self._keepers.ask(self._place.node_of(address.number), "folder")
         return [str(Path(folder) / str(address))]
 
     async def _connect(self, how: str, addresses: Iterable[Address], timeout_s: float) -> None:
@@ -156,7 +158,7 @@ class Stage:
     async def be_ready(self) -> None:
         """Get ready for faults, so that each takes effect when it is due."""
         nodes = {process.node for process in self._processes.values()}
-        await asyncio.gather(*(self._keep(node, "folder") for node in nodes))
+        await asyncio.gather(*(self._keepers.ask(node, "folder") for node in nodes))
 
     async def kill(self, addresses: Collection[Address]) -> None:
         """Kill actors: their processes end at once."""
@@ -176,8 +178,8 @@ class Stage:
         for address in self.on_node_of(host):
             self._processes.pop(address, None)
             self._killed[address] = self.crew.leave(address)
-        await self._keep(node, "end_node")
-        del self._keepers[node]
+        await self._keepers.ask(node, "end_node")
+        self._keepers.leave(node)
         return True
 
     def on_node_of(self, host: ReplicaId) -> list[Address]:
@@ -208,17 +210,8 @@ class Stage:
         by_node: defaultdict[str, list[int]] = defaultdict(list)
         for process in processes:
             by_node[process.node].append(process.number)
-        calls = [self._keep(node, "signal", each, number) for node, each in by_node.items()]
+        calls = [self._keepers.ask(node, "signal", each, number) for node, each in by_node.items()]
         await asyncio.gather(*calls)
-
-    async def _keep(self, node: str, method: str, *arguments: object) -> Any:
-        """Return the answer of the keeper of a node, who comes when first needed."""
-        if node not in self._keepers:
-            self._keepers[node] = self._place.create_keeper(node)
-        try:
-            return await getattr(self._keepers[node], method).remote(*arguments)
-        except RayError as error:
-            raise ClusterError(f"node {node} has no keeper: {cause_of_death(error)}") from error
 
     @property
     def node_count(self) -> int:
@@ -235,9 +228,7 @@ class Stage:
         """End all actors, wait until they are gone, and leave nothing behind."""
         # A process that is paused would stay where it is: Ray asks it to end.
         for process in [self._processes[each] for each in self.crew.paused]:
-            self._keepers[process.node].signal.remote([process.number], signal.SIGKILL)
+            self._keepers.tell(process.node, "signal", [process.number], signal.SIGKILL)
         self.crew.stop()
-        keepers = list(self._keepers.values())
-        wait_all([keeper.leave.remote() for keeper in keepers])
-        end_all(keepers)
+        self._keepers.empty()
         self._place.give_back()

@@ -15,7 +15,7 @@ from ray._private.grpc_utils import init_grpc_channel
 from ray.exceptions import RayError
 
 from actors.hosted import in_one_line
-from experiments import authentication, ends, open_files
+from experiments import authentication, ends, in_place, open_files
 from experiments.errors import InputError, RunFailed, Terminated
 
 CONNECT_TIMEOUT_S = 5.0
@@ -93,6 +93,7 @@ def _connect_quietly(address: str | None) -> None:
     else:
         found = _find(address)
         _check_reachable(found)
+        in_place.use_code_in_place(found)
         ray.init(address=found, **quiet)
 
 

@@ -6,6 +6,7 @@ from typing import Self
 from actors.cluster import Cluster
 from actors.errors import ClusterError
 from actors.faults import Timeline, parse
+from actors.keepers import Keepers
 from actors.labels import Selector, parse_for_hosts
 from actors.news import Listener
 from actors.null_actor import NullCalls
@@ -31,12 +32,14 @@ class LiveBackend:
     def __init__(self, address: str | None = None, listeners: Collection[Listener] = ()) -> None:
         self._connection = Connection(address)
         self._listeners = listeners
+        self._keepers = Keepers()
 
     def __enter__(self) -> Self:
         self._connection.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._keepers.dismiss()
         self._connection.__exit__()
 
     def carry_out(self, runs: Sequence[Run], begin: Callable[[Run], UnderWay]) -> Iterator[Ended]:
@@ -46,11 +49,17 @@ class LiveBackend:
     def run(self, config: RunConfig, run_id: str = "", /) -> Measured:
         """Start a cluster, load it, collect, stop it; raises RunFailed. Logs say `run_id`."""
         try:
-            with _actors(config, run_id) as cluster:
+            with self._actors(config, run_id) as cluster:
                 cluster.run(config.load_s, _faults(config), config.warmup_s, self._listeners)
                 return _judged(config, measured(cluster.measurements()))
         except ClusterError as error:
             raise RunFailed(str(error)) from error
+
+    def _actors(self, config: RunConfig, run_id: str) -> Cluster | NullCalls:
+        placement = _placement(config)
+        if config.backend == "null_actor":
+            return NullCalls(config.load_config(), placement)
+        return Cluster(config.load_config(), placement, run_id, self._keepers)
 
 
 def _judged(config: RunConfig, found: Measured) -> Measured:
@@ -63,12 +72,6 @@ def _judged(config: RunConfig, found: Measured) -> Measured:
         return found
     reason = f"{slowest} was {lags_ms[slowest]:.1f} ms late on average, {LAG_MS_MAX:g} ms allowed"
     return found._replace(outcome=f"the machine cannot keep up with the model: {reason}")
-
-
-def _actors(config: RunConfig, run_id: str) -> Cluster | NullCalls:
-    if config.backend == "null_actor":
-        return NullCalls(config.load_config(), _placement(config))
-    return Cluster(config.load_config(), _placement(config), run_id)
 
 
 def _placement(config: RunConfig) -> Placement:

@@ -218,7 +218,7 @@ def _carry_out(words: str, load_s: float, **settings: Any) -> Carried:
 
 
 def _folders(cluster: Cluster) -> list[Path]:
-    keepers = cluster._stage._keepers.values()
+    keepers = cluster._stage._keepers._actors.values()
     return [Path(folder) for folder in ray.get([keeper.folder.remote() for keeper in keepers])]
 
 

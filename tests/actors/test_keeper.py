@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 """How long a test waits for what must happen; reaching it is a failure."""
 
 
-def test_its_folder_is_there_until_it_leaves_with_all_that_is_in_it() -> None:
+def test_its_folder_is_there_until_it_leaves_and_emptied_in_between() -> None:
     async def test() -> None:
         keeper, other = Keeper(), Keeper()
         folder = Path(await keeper.folder())
@@ -27,6 +27,9 @@ def test_its_folder_is_there_until_it_leaves_with_all_that_is_in_it() -> None:
         assert await keeper.folder() == str(folder) != await other.folder()
         (folder / "replica-0").mkdir()
         (folder / "replica-0" / "journal").write_bytes(b"x")
+        (folder / "host-0.budget").write_bytes(b"x")
+        await keeper.empty()
+        assert not any(folder.iterdir())
         await other.leave()
         assert folder.is_dir()
         await keeper.leave()

@@ -9,22 +9,17 @@ from ray.exceptions import RayError
 from actors.core.config import LoadConfig
 from actors.core.ids import Address, ReplicaId
 from actors.errors import ClusterError
+from actors.keepers import Keepers
 from actors.place import ANYWHERE
 from actors.stage import Stage
 from tests.actors.cast import Actor
 
 
 class Place:
-    """Has one node, whose keeper was found dead."""
-
-    def __init__(self, told: str) -> None:
-        self._told = told
+    """Has one node."""
 
     def node_of(self, host: ReplicaId) -> str:
         return "n1"
-
-    def create_keeper(self, node: str) -> Any:
-        return Actor(folder=RayError(self._told))
 
 
 def test_a_node_that_has_no_room_for_storage_is_told_in_one_line_without_a_stack_trace(
@@ -35,8 +30,10 @@ def test_a_node_that_has_no_room_for_storage_is_told_in_one_line_without_a_stack
         '  File "actors/keeper.py", line 23, in __init__\n'
         "actors.storage.errors.StorageError: cannot make a temporary folder: set TMPDIR"
     )
-    stage = Stage(LoadConfig(crash_model="full"), ANYWHERE, "a run")
-    monkeypatch.setattr(stage, "_place", Place(told))
+    keepers = Keepers()
+    monkeypatch.setattr(keepers, "_create", lambda _: Actor(folder=RayError(told)))
+    stage = Stage(LoadConfig(crash_model="full"), ANYWHERE, "a run", keepers)
+    monkeypatch.setattr(stage, "_place", Place())
     with pytest.raises(ClusterError) as refusal:
         asyncio.run(stage.create([Address("replica", 0)]))
     assert str(refusal.value) == (
@@ -58,7 +55,8 @@ class Registry:
 def test_an_actor_is_created_for_all_who_dial_it_and_whom_it_dials(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stage, registry = Stage(LoadConfig(protocol="spaxos", fleets=4), ANYWHERE, "a run"), Registry()
+    config, registry = LoadConfig(protocol="spaxos", fleets=4), Registry()
+    stage = Stage(config, ANYWHERE, "a run", Keepers())
     monkeypatch.setattr(stage, "_place", registry)
     one_of_each = [Address("replica", 0), Address("coordinator", 0), Address("fleet", 0)]
     asyncio.run(stage.create(one_of_each))

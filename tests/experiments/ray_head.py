@@ -95,7 +95,7 @@ def further_node(head: Head) -> Iterator[None]:
     """Start one more node of the cluster, on the same machine; one at a time, or ports collide."""
     agent, metrics = _free_ports(2)
     ports = (f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}")
-    before = head.nodes()
+    before = max(1, head.nodes())  # The first may not be listed yet.
     with _started(f"--address={head.gcs}", *ports) as process:
         _wait_until(lambda: head.nodes() > before, process)
         yield
