@@ -29,7 +29,6 @@ FOLDERS = Path("/run")
 
 NAME = "paxoscope-"
 NUMBER_MAX = 255
-HOSTS_MAX = 100
 
 HEAD = "head"
 RAY_PORT, JOBS_PORT = 6379, 8265

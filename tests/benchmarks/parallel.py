@@ -25,7 +25,7 @@ from experiments.spec import Suite, load_suite
 from experiments.sweep import expand
 from tests.dashboards.silent import Silent
 
-OF_THE_MACHINE = ["started_at", "wall_s"]
+OF_THE_MACHINE = ["started_at", "wall_s", "commit"]
 
 
 def suite_of(runs: int) -> Suite:

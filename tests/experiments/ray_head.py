@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +32,13 @@ class Head(NamedTuple):
     """Where Ray clients connect to."""
     metrics: str
     """Where Prometheus would read."""
+    process: psutil.Process
+    """What started all others of it."""
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all processes of the node."""
+        for each in [self.process, *self.process.children(recursive=True)]:
+            each.send_signal(number)
 
     def nodes(self) -> int:
         """Return how many nodes the cluster has now."""
@@ -87,6 +95,7 @@ def head(token: str = "") -> Iterator[Head]:
                 gcs=f"127.0.0.1:{gcs}",
                 client=f"ray://127.0.0.1:{client}",
                 metrics=f"http://127.0.0.1:{metrics}/metrics",
+                process=psutil.Process(process.pid),
             )
 
 

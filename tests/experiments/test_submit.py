@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -186,6 +187,29 @@ def test_of_a_follower_that_was_killed_nothing_outlives_the_sweep(lab: Lab) -> N
     lab.ray_job("stop", job_id)
     _eventually(lambda: _status_of(lab, relays) == ["SUCCEEDED"])
     assert lab.head.logs_bytes(relays) == 0
+
+
+@pytest.mark.parametrize("loss", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_head_that_is_lost_while_a_job_is_followed_is_told_with_how_to_come_back(
+    loss: signal.Signals, tmp_path: Path
+) -> None:
+    """Killed, or silent as behind a broken network."""
+    with ray_head.head() as own:
+        lab = Lab(own, tmp_path)
+        following = lab.submit("--follow", "--set=duration_s=600")
+        try:
+            _watched(lab)
+            own.signal(loss)
+            ended = following.ended()
+        finally:
+            following.kill()
+            if own.process.is_running():
+                own.signal(signal.SIGKILL)
+    assert ended.code == 1
+    assert f"{own.address}: does not answer: " in ended.err
+    assert f"paxoscope attach {_job_id(ended.out)} --address {own.address}" in ended.err
+    assert "Traceback" not in ended.err
+    assert _is_over(lab)
 
 
 def _watched(lab: Lab) -> CurrentRun:
