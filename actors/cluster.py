@@ -97,8 +97,10 @@ class Cluster:
 
     def stop(self) -> None:
         """End all actors, wait until they are gone, and leave nothing behind."""
-        self._stage.close()
-        self._own_keepers.dismiss()
+        try:
+            self._stage.close()
+        finally:
+            self._own_keepers.dismiss()
 
     # --- Running ---
 

@@ -45,9 +45,11 @@ class Keeper:
         """Outlast the keeper: whoever waits for this learns of its end."""
         await asyncio.Event().wait()
 
-    async def folder(self) -> str:
-        """Return the path of a folder for one run at a time."""
-        return self._folder
+    async def folder(self, run: str = "") -> str:
+        """Return the path of the folder of a run; of that of all runs, without."""
+        folder = Path(self._folder, run)
+        folder.mkdir(exist_ok=True)
+        return str(folder)
 
     async def empty(self) -> None:
         """Remove all that is in the folder: a run is over."""

@@ -11,7 +11,7 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class Stage:
     async def open(self) -> None:
         """Place, create and connect all actors; start the hosts. Raises ClusterError."""
         await self._place.reserve()
+        await self._keepers.renew()
         await self.create([*self._hosts, *self._fleets])
         await self._connect("connect", self._wiring, START_TIMEOUT_S)
         await self.crew.ask(self._hosts, "start", CALL_TIMEOUT_S)
@@ -96,7 +97,7 @@ class Stage:
         await self.crew.ask([address], "sign_logs", START_TIMEOUT_S)
         budgets = None
         if self._config.is_limited and address.role != "fleet":
-            budgets = await self._keepers.ask(self._place.node_of(address.number), "folder")
+            budgets = await self._folder_on(self._place.node_of(address.number))
         self._endpoints |= await self.crew.ask([address], "listen", START_TIMEOUT_S, None, budgets)
 
     async def admit(self, addresses: Collection[Address], ago_s: float) -> None:
@@ -131,8 +132,13 @@ class Stage:
         """Return where a node stores, if it does."""
         if self._config.crash_model == "crash_stop" or address.role == "fleet":
             return []
-        folder = await self._keepers.ask(self._place.node_of(address.number), "folder")
+        folder = await self._folder_on(self._place.node_of(address.number))
         return [str(Path(folder) / str(address))]
+
+    async def _folder_on(self, node: str) -> str:
+        """Return the folder of this run on a node, at its keeper."""
+        folder: str = await self._keepers.ask(node, "folder", self._run_id)
+        return folder
 
     async def _connect(self, how: str, addresses: Iterable[Address], timeout_s: float) -> None:
         """Have actors connect to those who are there."""
@@ -158,7 +164,7 @@ class Stage:
     async def be_ready(self) -> None:
         """Get ready for faults, so that each takes effect when it is due."""
         nodes = {process.node for process in self._processes.values()}
-        await asyncio.gather(*(self._keepers.ask(node, "folder") for node in nodes))
+        await asyncio.gather(*(self._folder_on(node) for node in nodes))
 
     async def kill(self, addresses: Collection[Address]) -> None:
         """Kill actors: their processes end at once."""
@@ -229,6 +235,7 @@ class Stage:
         # A process that is paused would stay where it is: Ray asks it to end.
         for process in [self._processes[each] for each in self.crew.paused]:
             self._keepers.tell(process.node, "signal", [process.number], signal.SIGKILL)
-        self.crew.stop()
-        self._keepers.empty()
-        self._place.give_back()
+        with ExitStack() as last:  # Ctrl-C may come once more.
+            last.callback(self._place.give_back)
+            last.callback(self._keepers.empty)
+            self.crew.stop()

@@ -13,7 +13,8 @@ def start(jobs: Jobs, job_id: str, program: ModuleType, *paths: str) -> None:
     It goes along as text: a folder with a file would have to be brought there first, in a second.
     """
     text = shlex.quote(inspect.getsource(program))
-    jobs.start(job_id, " ".join(["exec python3 -c", text, *map(quoted, paths)]), {}, {})
+    # Not from the folder that Ray was started in: whatever lies there would be imported first.
+    jobs.start(job_id, " ".join(["exec python3 -P -c", text, *map(quoted, paths)]), {}, {})
 
 
 def quoted(path: str) -> str:

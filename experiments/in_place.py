@@ -8,7 +8,9 @@ be the head of a cluster that has yet to grow: it is not taken for all.
 
 import json
 import os
-from pathlib import Path
+import re
+import socket
+from collections.abc import Sequence
 from typing import Any
 
 from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
@@ -18,12 +20,16 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo  # type: ignore[attr-defined]
 TIMEOUT_S = 5.0
 
 _BROUGHT = "working_dir"
+_GCS = re.compile(r"[^/]+:\d+")
 
 
 def use_code_in_place(address: str) -> None:
     """Have a process that is about to connect, as a job with nothing but code, do so."""
     config = json.loads(os.environ.get(RAY_JOB_CONFIG_JSON_ENV_VAR, "{}"))
-    if set(_wanted(config)) == {_BROUGHT} and _all_are_here(address):
+    if set(_wanted(config)) != {_BROUGHT} or not _GCS.fullmatch(address):
+        return
+    sockets = _sockets(address)
+    if len(sockets) > 1 and all_are_here(sockets):
         # Ray then has actors look where this process does.
         os.environ[RAY_JOB_CONFIG_JSON_ENV_VAR] = json.dumps({**config, "runtime_env": {}})
 
@@ -33,8 +39,26 @@ def _wanted(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in (config.get("runtime_env") or {}).items() if value}
 
 
-def _all_are_here(address: str) -> bool:
-    """Say whether the sockets of all nodes, whose names are unique, are files of this machine."""
+def _sockets(address: str) -> list[str]:
+    """Return the path of the socket that each node of a cluster has on its own machine."""
     nodes = GcsClient(address=address).get_all_node_info(timeout=TIMEOUT_S).values()
-    sockets = [each.raylet_socket_name for each in nodes if each.state == GcsNodeInfo.ALIVE]
-    return len(sockets) > 1 and all(Path(each).is_socket() for each in sockets)
+    return [each.raylet_socket_name for each in nodes if each.state == GcsNodeInfo.ALIVE]
+
+
+def all_are_here(sockets: Sequence[str]) -> bool:
+    """Say whether nodes with these sockets are all on this machine.
+
+    Somebody listens here at each, and no two have the same path: the first nodes of two machines
+    have, as Ray names sockets after the session, which is one for the whole cluster.
+    """
+    return len(set(sockets)) == len(sockets) and all(map(_is_listening, sockets))
+
+
+def _is_listening(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as ours:
+        ours.settimeout(TIMEOUT_S)
+        try:
+            ours.connect(path)
+        except OSError:
+            return False
+    return True

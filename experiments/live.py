@@ -39,8 +39,10 @@ class LiveBackend:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._keepers.dismiss()
-        self._connection.__exit__()
+        try:
+            self._keepers.dismiss()
+        finally:
+            self._connection.__exit__()
 
     def carry_out(self, runs: Sequence[Run], begin: Callable[[Run], UnderWay]) -> Iterator[Ended]:
         """Carry out runs one at a time: each has the machines to itself."""

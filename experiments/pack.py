@@ -1,6 +1,6 @@
 """Prints a result folder as text: what a job on the head of a cluster sends home by its log.
 
-Runs there alone, as `python3 pack.py FOLDER`, whatever is installed: Python's own library will do.
+Runs there alone (`experiments.errand`), whatever is installed: Python's own library will do.
 The text is a line `MARK BYTES SHA256`, then a tar.gz of that size and digest in base64, line by
 line, then the line `MARK end`. The program then waits for SIGTERM, which says that all has arrived,
 and empties the log: it would stay on the head's disk for as long as Ray runs.

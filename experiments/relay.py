@@ -1,6 +1,6 @@
 """Tells by its log what a sweep's progress file says: a job on the head of a cluster.
 
-Runs there alone, as `python3 relay.py FILE`, whatever is installed: Python's own library will do.
+Runs there alone (`experiments.errand`), whatever is installed: Python's own library will do.
 A line is a JSON object: `progress` is what the file says but for the moments and events that were
 told before, and `kept` says how many of each of those, the last ones, come before what it has.
 

@@ -1,6 +1,6 @@
 """Prints the versions of what is installed: what a job on the head of a cluster says of itself.
 
-Runs there alone, as `python3 versions.py`, whatever is installed: Python's own library will do.
+Runs there alone (`experiments.errand`), whatever is installed: Python's own library will do.
 A line is `name==version`, as `experiments.parcel` writes it. The last is `END`: that the job has
 ended Ray says seconds later.
 """

@@ -28,6 +28,9 @@ def test_its_folder_is_there_until_it_leaves_and_emptied_in_between() -> None:
         (folder / "replica-0").mkdir()
         (folder / "replica-0" / "journal").write_bytes(b"x")
         (folder / "host-0.budget").write_bytes(b"x")
+        run = Path(await keeper.folder("a run"))
+        assert run.parent == folder
+        assert run.is_dir()
         await keeper.empty()
         assert not any(folder.iterdir())
         await other.leave()

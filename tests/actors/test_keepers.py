@@ -11,6 +11,7 @@ from ray._private import state
 from actors.errors import ClusterError
 from actors.keepers import Keepers
 from experiments.live import LiveBackend
+from experiments.spec import RunConfig
 from tests.actors.on_ray import PATIENCE_S
 
 pytestmark = pytest.mark.ray
@@ -47,16 +48,37 @@ def test_a_keeper_stays_with_an_empty_folder_until_it_is_dismissed(live: LiveBac
     first.wait(PATIENCE_S)
 
 
-def test_who_has_ended_is_told_of_and_followed_by_another(live: LiveBackend) -> None:
-    keepers = Keepers()
+def killed(keepers: Keepers) -> Path:
+    """Kill the keeper of this node; return what its folder was."""
     folder = folder_of(keepers)
     ended = process(keepers, node())
     ended.kill()
     ended.wait(PATIENCE_S)
+    return folder
+
+
+def test_who_ends_within_a_run_is_told_of_and_followed_by_another_in_the_next(
+    live: LiveBackend,
+) -> None:
+    keepers = Keepers()
+    folder = killed(keepers)
     with pytest.raises(ClusterError, match=f"node {node()} has no keeper: "):
         folder_of(keepers)
     keepers.empty()
-    other = folder_of(keepers)
-    assert other != folder
+    assert folder_of(keepers) != folder
     assert not folder.exists()
     keepers.dismiss()
+
+
+def test_who_ends_between_runs_costs_none(live: LiveBackend) -> None:
+    settings = {"warmup_s": 0.1, "duration_s": 0.3, "cooldown_s": 0.0, "clients": 4}
+    config = RunConfig(crash_model="epoch", **settings)
+    with LiveBackend() as backend:
+        assert backend.run(config).outcome == "ok"
+        folder = killed(backend._keepers)
+        assert backend.run(config).outcome == "ok"
+        other = folder_of(backend._keepers)
+        assert other != folder
+        assert not any(other.iterdir())
+    assert not folder.exists()
+    assert not other.exists()

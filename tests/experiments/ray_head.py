@@ -38,7 +38,8 @@ class Head(NamedTuple):
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all processes of the node."""
         for each in [self.process, *self.process.children(recursive=True)]:
-            each.send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # Some end with others.
+                each.send_signal(number)
 
     def nodes(self) -> int:
         """Return how many nodes the cluster has now."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,25 @@ def config_left() -> Any:
 
 
 @pytest.fixture
-def nodes_here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Say that all nodes are here, of whatever cluster; note which was asked for."""
-    asked: list[str] = []
-    monkeypatch.setattr(in_place, "_all_are_here", lambda address: asked.append(address) or True)
-    return asked
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Say that two nodes are here, of whatever cluster; return which are asked for."""
+    clusters: list[str] = []
+    monkeypatch.setattr(
+        in_place, "_sockets", lambda address: clusters.append(address) or ["1", "2"]
+    )
+    monkeypatch.setattr(in_place, "all_are_here", lambda _: True)
+    return clusters
 
 
-def test_code_alone_is_left_where_it_is(nodes_here: list[str]) -> None:
+def test_code_alone_is_left_where_it_is(asked: list[str]) -> None:
     in_place.use_code_in_place("somewhere:1")
     assert config_left() == {"runtime_env": {}, "metadata": METADATA}
-    assert nodes_here == ["somewhere:1"]
+    assert asked == ["somewhere:1"]
 
 
 @pytest.mark.parametrize("more", [{"pip": ["numpy==2"]}, {"env_vars": {"A": "1"}}])
 def test_a_job_that_wants_more_gets_all_it_wants(
-    monkeypatch: pytest.MonkeyPatch, nodes_here: list[str], more: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], more: dict[str, Any]
 ) -> None:
     set_wanted(monkeypatch, working_dir="gcs://code.zip", **more)
     before = config_left()
@@ -52,22 +56,48 @@ def test_a_job_that_wants_more_gets_all_it_wants(
     assert config_left() == before
 
 
-def test_who_is_no_job_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, nodes_here: list[str]
-) -> None:
+def test_who_is_no_job_is_left_alone(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
     monkeypatch.delenv(RAY_JOB_CONFIG_JSON_ENV_VAR)
     in_place.use_code_in_place("somewhere:1")
     assert RAY_JOB_CONFIG_JSON_ENV_VAR not in os.environ
-    assert nodes_here == []
+    assert asked == []
+
+
+def test_a_single_node_may_not_be_all_of_its_cluster(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    monkeypatch.setattr(in_place, "_sockets", lambda _: ["1"])
+    before = config_left()
+    in_place.use_code_in_place("somewhere:1")
+    assert config_left() == before
+
+
+@pytest.mark.parametrize("address", ["ray://somewhere:1", "local", "auto"])
+def test_only_the_head_itself_is_asked(asked: list[str], address: str) -> None:
+    before = config_left()
+    in_place.use_code_in_place(address)
+    assert config_left() == before
+    assert asked == []
+
+
+def test_nodes_are_here_if_each_listens_here_at_a_path_of_its_own(tmp_path: Path) -> None:
+    here, other, dead = (str(tmp_path / name) for name in ("raylet", "raylet.1", "dead"))
+    with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as two:
+        for listening, path in ((one, here), (two, other)):
+            listening.bind(path)
+            listening.listen()
+        with socket.socket(socket.AF_UNIX) as ended:
+            ended.bind(dead)
+        assert in_place.all_are_here([here, other])
+        # The first node of another machine has the path of the first one here.
+        assert not in_place.all_are_here([here, here])
+        assert not in_place.all_are_here([here, dead])
+        assert not in_place.all_are_here([here, str(tmp_path / "nowhere")])
 
 
 @pytest.mark.ray
-def test_several_nodes_on_this_machine_are_here_and_one_alone_may_not_be_all(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with head() as first:
-        assert not in_place._all_are_here(first.gcs)
-        with further_node(first):
-            assert in_place._all_are_here(first.gcs)
-            monkeypatch.setattr(Path, "is_socket", lambda path: not path.name.endswith(".1"))
-            assert not in_place._all_are_here(first.gcs)  # As if the second were elsewhere.
+def test_rays_nodes_on_this_machine_are_here() -> None:
+    with head() as first, further_node(first):
+        sockets = in_place._sockets(first.gcs)
+        assert len(sockets) == 2
+        assert in_place.all_are_here(sockets)

@@ -1,5 +1,6 @@
 """Progress on its way home: what is told arrives, and what is wrong with it is dropped."""
 
+import inspect
 import itertools
 import json
 import os
@@ -159,11 +160,16 @@ def test_times_are_those_of_the_clock_here() -> None:
     assert by_the_clock_here(told(told_at_s=9110.0), 50.0) == told(told_at_s=50.0)
 
 
+def _text_of_the_program() -> list[str]:
+    """Return the lines with which its log begins: Ray says what it runs."""
+    return f"Running entrypoint for job x: {inspect.getsource(relay)}".splitlines()
+
+
 @pytest.mark.parametrize(
     "line",
     [
         "",
-        "Running entrypoint for job x: python3 relay.py",
+        *_text_of_the_program(),
         "{}",
         '{"kept": 0, "progress": {}}',
         '{"kept": 0, "progress": null}',
@@ -337,7 +343,8 @@ def test_while_a_job_is_followed_its_progress_is_at_home_and_then_it_is_gone(
     home, cluster = tmp_path / "results" / "demo", Cluster()
     with Relayed(cluster, "job", "~/a folder", home):
         command, log = cluster.relays.get(timeout=PATIENCE_S)
-        assert command == f"exec python3 relay.py ~/'a folder/{PROGRESS_FILE}'"
+        assert command.startswith("exec python3 -P -c ")
+        assert command.endswith(f" ~/'a folder/{PROGRESS_FILE}'")
         began_s = time.time()
         for before, now in itertools.pairwise([None, told(1.0), told(1.0, 2.0)]):
             assert now is not None

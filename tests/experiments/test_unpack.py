@@ -1,5 +1,6 @@
 """Results on their way home: what is sent arrives, and what is wrong with it is refused."""
 
+import inspect
 import io
 import itertools
 import subprocess
@@ -38,7 +39,8 @@ def _sent(folder: Path) -> str:
 
 def _log(archive: io.BytesIO) -> str:
     """Return a log as Ray shows it: lines of its own come first."""
-    return "\n".join(["Running entrypoint for job x: python3 pack.py", *pack.lines(archive), ""])
+    said = f"Running entrypoint for job x: {inspect.getsource(pack)}"
+    return "\n".join([said, *pack.lines(archive), ""])
 
 
 def _received(chunks: Iterable[str], folder: Path) -> dict[str, bytes]:
@@ -133,7 +135,7 @@ def _archive(entry: tarfile.TarInfo) -> io.BytesIO:
 
 def test_what_was_changed_on_its_way_is_refused(tmp_path: Path) -> None:
     log = _sent(_folder(tmp_path / "sent", FILES))
-    at = log.index("\n", log.index(MARK)) + 20
+    at = log.index("\n", log.index(f"\n{MARK} ") + 1) + 20
     changed = log[:at] + ("A" if log[at] != "A" else "B") + log[at + 1 :]
     with pytest.raises(UnpackError, match="damaged"):
         _received([changed], tmp_path / "home")
