@@ -86,6 +86,16 @@ def test_where_there_is_no_room_faults_are_labelled_and_the_rest_is_not() -> Non
 
 
 def test_a_run_without_any_reply_is_drawn() -> None:
+def test_every_mark_knows_its_run_and_the_lines_say_what_was_set() -> None:
+    tables = disturbed(KILL, protocols=("jpaxos",), repeats=2)
+    runs = tables.runs.assign(window=77).set_axis(tables.runs["run_id"].tolist())
+    figure = timeline.draw(*tables._replace(runs=runs))
+    of_rows = [{*trace.customdata} for trace in figure.data]
+    assert of_rows == [{"jpaxos-3-1000-0-0"}] * 4 + [{"jpaxos-3-1000-1-0"}] * 4
+    lines = [trace for trace in figure.data if trace.mode != "markers"]
+    assert all("window: 77" in line.hovertemplate for line in lines)
+
+
     tables = disturbed(KILL, protocols=("jpaxos",))
     silent = tables._replace(
         timeline=tables.timeline.assign(completed=0), latency=tables.latency.iloc[:0]
