@@ -1,6 +1,7 @@
 """Throughput and latency over time in runs with faults: what each fault cost, and for how long."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -22,10 +23,11 @@ WHAT_TO_SEE = (
 _DASHES = {"p50": "solid", "p99": "dash"}
 _TINT = 0.25
 _PLOT_PIXELS = 150
-_PANEL_PIXELS = 460
-"""Least width of a panel on a screen of 1,280 pixels: there labels must not overlap."""
+_PANEL_PIXELS = 345
+"""Least width of a panel on a screen of 1,280 pixels, beside the controls of the explorer."""
 _LABEL_PIXELS = 15
-_LABEL_LEVELS = 2
+_LABEL_LEVELS = 3
+_LABEL_GAP_PIXELS = 8
 _CHARACTER_PIXELS = 6.2
 _HEAD_PIXELS = 24 + _LABEL_LEVELS * _LABEL_PIXELS
 _TITLE_GAP_PIXELS = 8
@@ -178,15 +180,17 @@ def _shapes(event: Event, axes: str) -> Iterator[dict[str, Any]]:
 def _head(run: FaultyRun, events: Sequence[Event], axes: str) -> Iterator[dict[str, Any]]:
     """Yield what stands above a panel: the name of the run and, where there is room, its events."""
     above = {"yref": f"y{axes} domain", "y": 1, "yanchor": "bottom", "showarrow": False}
+    placed = labels(events, run.row["duration_s"])
+    levels = max((1 + label.level for label in placed), default=0)
     yield {
         **above,
         "text": f"<b>{run.name}</b>",
         "xref": f"x{axes} domain",
         "x": 0,
         "xanchor": "left",
-        "yshift": 6 + _LABEL_LEVELS * _LABEL_PIXELS,
+        "yshift": 6 + levels * _LABEL_PIXELS,
     }
-    for label in labels(events, run.row["duration_s"]):
+    for label in placed:
         yield {
             **above,
             "text": label.event.text,
@@ -204,7 +208,7 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
     taken: list[tuple[int, float, float]] = []  # Level, and from where to where, in pixels.
     for event in sorted(events, key=lambda event: not event.is_fault):
         for level, is_left in product(range(_LABEL_LEVELS), (False, True)):
-            width = _CHARACTER_PIXELS * len(event.text)
+            width = _CHARACTER_PIXELS * len(unescape(event.text))
             start = event.time_s / duration_s * _PANEL_PIXELS - is_left * width
             is_inside = 0 <= start <= _PANEL_PIXELS - width
             if is_inside and not any(
@@ -212,6 +216,6 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
                 for other, begin, end in taken
             ):
                 placed.append(Label(event, level, is_left))
-                taken.append((level, start, start + width))
+                taken.append((level, start - _LABEL_GAP_PIXELS, start + width + _LABEL_GAP_PIXELS))
                 break
     return placed
