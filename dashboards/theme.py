@@ -31,11 +31,17 @@ class Scheme(NamedTuple):
     muted: str
     """Of axes and of small print."""
     grid: str
+    hatching: str
+    """Stands out from every colour of a protocol, and from its tints on this paper."""
 
 
 SCHEMES = {
-    "light": Scheme(paper="#ffffff", ink="#1f2933", muted="#52606d", grid="#e4e7eb"),
-    "dark": Scheme(paper="#1a1b1e", ink="#dee2e6", muted="#a6adb5", grid="#343a42"),
+    "light": Scheme(
+        paper="#ffffff", ink="#1f2933", muted="#52606d", grid="#e4e7eb", hatching="#101418"
+    ),
+    "dark": Scheme(
+        paper="#1a1b1e", ink="#dee2e6", muted="#a6adb5", grid="#343a42", hatching="#fefeff"
+    ),
 }
 
 MUTED = "#74808d"
@@ -197,9 +203,9 @@ def marker(protocol: str, rank: int) -> dict[str, Any]:
 
 
 def hatching(are_hatched: Iterable[bool]) -> dict[str, Any]:
-    """Return the pattern of bars, one each: hatched, or plain."""
+    """Return the pattern of bars, one each: hatched, or plain; the template has its colour."""
     shapes = ["/" if is_hatched else "" for is_hatched in are_hatched]
-    return {"shape": shapes, "fillmode": "overlay", "solidity": 0.25}
+    return {"shape": shapes, "fillmode": "overlay", "fgopacity": 1, "solidity": 0.2}
 
 
 def name_once(figure: go.Figure) -> None:
@@ -268,7 +274,12 @@ def _template(scheme: Scheme) -> go.layout.Template:
     }
     # Plotly's own choices for these are made for white paper.
     data = {
-        "bar": [{"error_y": {"color": scheme.ink}}],
+        "bar": [
+            {
+                "error_y": {"color": scheme.ink},
+                "marker": {"pattern": {"fgcolor": scheme.hatching}},
+            }
+        ],
         "heatmap": [{"textfont": {"color": scheme.ink}}],
         "scatter": [{"marker": {"line": {"color": scheme.paper}}}],
     }

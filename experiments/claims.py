@@ -7,6 +7,7 @@ where its suite has been run.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import pandas as pd
@@ -39,6 +40,16 @@ class Claim(NamedTuple):
     """The number claimed, or the critics' words."""
     suites: tuple[str, ...]
     judge: Callable[[Points], Finding]
+    of: Mapping[str, object] = MappingProxyType({})
+    """The settings of the points that it is judged by; all of its suites without any."""
+    columns: tuple[str, ...] = ("throughput_rps",)
+    """Of the table of runs: the numbers that it is judged by."""
+
+    def chosen(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the points, or the runs, of its suites that it is judged by."""
+        for key, value in self.of.items():
+            table = table[table[key] == value]
+        return table
 
 
 class Score(NamedTuple):
@@ -67,7 +78,7 @@ class _NotMeasuredError(Exception):
 
 def _judged(claim: Claim, points: Points) -> Finding:
     try:
-        return claim.judge(points)
+        return claim.judge({suite: claim.chosen(table) for suite, table in points.items()})
     except _NotMeasuredError as error:
         return Finding("nothing", "not reproduced", str(error))
 
@@ -332,6 +343,8 @@ def _of_both(points: Points, backend: str) -> pd.DataFrame:
     )
 
 
+_JPAXOS, _SPAXOS = {"protocol": "jpaxos"}, {"protocol": "spaxos"}
+
 CLAIMS = (
     Claim(
         "jpaxos-peak",
@@ -339,6 +352,7 @@ CLAIMS = (
         "70 kreq/s",
         ("srds12_clients",),
         _jpaxos_peak,
+        _JPAXOS,
     ),
     Claim(
         "jpaxos-saturates",
@@ -346,6 +360,7 @@ CLAIMS = (
         "1,000 clients",
         ("srds12_clients",),
         _jpaxos_saturates,
+        _JPAXOS,
     ),
     Claim(
         "jpaxos-followers",
@@ -353,6 +368,8 @@ CLAIMS = (
         "lightly",
         ("srds12_clients",),
         _followers_idle,
+        _JPAXOS,
+        ("throughput_rps", "cpu_cores_leader_host", "cpu_cores_other_hosts"),
     ),
     Claim(
         "jpaxos-replicas",
@@ -360,6 +377,7 @@ CLAIMS = (
         "slightly lower",
         ("srds12_replicas",),
         _jpaxos_and_replicas,
+        _JPAXOS,
     ),
     Claim(
         "spaxos-peak",
@@ -367,6 +385,7 @@ CLAIMS = (
         "500 kreq/s",
         ("srds12_replicas",),
         _spaxos_peak,
+        _SPAXOS,
     ),
     Claim(
         "spaxos-ratio",
@@ -381,9 +400,15 @@ CLAIMS = (
         "up to n = 7 to 11",
         ("srds12_replicas",),
         _spaxos_grows,
+        _SPAXOS,
     ),
     Claim(
-        "latency", "Latency grows by only about one third", "+33%", ("srds12_unloaded",), _latency
+        "latency",
+        "Latency grows by only about one third",
+        "+33%",
+        ("srds12_unloaded",),
+        _latency,
+        columns=("latency_ms_mean",),
     ),
     Claim(
         "leader-network",
@@ -398,6 +423,7 @@ CLAIMS = (
         "90% to 100%",
         ("ethernet_100mbit",),
         _simulated_reaches_limit,
+        {"backend": "sim"},
     ),
     Claim(
         "model-live",
@@ -412,6 +438,7 @@ CLAIMS = (
         "different rates",
         ("srds12_clients",),
         _different_workloads,
+        {"clients": 1000},
     ),
     Claim(
         "littles-law",
@@ -419,6 +446,7 @@ CLAIMS = (
         "exactly",
         ("srds12_clients",),
         _littles_law,
+        columns=("throughput_rps", "latency_ms_mean"),
     ),
     Claim(
         "network-load",

@@ -6,7 +6,7 @@ from typing import Any
 import dash_mantine_components as dmc
 import pandas as pd
 
-from experiments.linter import RULES
+from experiments.linter import RULES, by_rule
 
 
 def about(said: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -17,6 +17,12 @@ def about(said: pd.DataFrame, column: str) -> pd.DataFrame:
 def about_all(said: pd.DataFrame) -> pd.DataFrame:
     """Return what is said of all numbers of a run alike."""
     return said[said["rule"].map(lambda rule: RULES[rule].is_about_all).astype(bool)]
+
+
+def summed(said: pd.DataFrame) -> pd.DataFrame:
+    """Return what is said of many runs, a row a rule."""
+    rows = [(each.rule.severity, each.words) for each in by_rule(said)]
+    return pd.DataFrame(rows, columns=["severity", "words"])
 
 
 def colour(said: pd.DataFrame) -> str:

@@ -56,14 +56,19 @@ class Chosen:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """The runs, of any outcome, of the first folder there is a point of."""
+        """The runs, of any outcome, of the first folder there is a point of, by `names_of`."""
         runs = self.view.chosen(self.library.runs(self.points["folder"].unique()[:1]))
-        return runs.drop(columns="folder")
+        return runs.set_axis(names_of(runs)).drop(columns="folder")
 
     @property
     def path(self) -> Path:
         """The folder of `runs`."""
         return self.library.path(self.points["folder"].iloc[0])
+
+
+def names_of(runs: pd.DataFrame) -> "pd.Series[str]":
+    """Return what tells each of these runs, with their `folder`, from all others and all points."""
+    return runs["folder"] + "/" + runs["run_id"]
 
 
 class Drawing(NamedTuple):

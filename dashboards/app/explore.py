@@ -1,10 +1,11 @@
 """The explorer: choose folders and settings, put any metric on the axes, open a run by a click."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import dash_mantine_components as dmc
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
@@ -18,7 +19,16 @@ from dashboards.app import (
     explore_table,
     one_run,
 )
-from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, Drawing, along, code, drawing_of
+from dashboards.app.drawings import (
+    DRAWINGS,
+    OWN_AXES,
+    Chosen,
+    Drawing,
+    along,
+    code,
+    drawing_of,
+    names_of,
+)
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS, SETTINGS
 from dashboards.app.parts import graph, no_results, problem
@@ -36,6 +46,7 @@ _LOADS_MIN = 3
 """Loads of a curve at least, for it to show where it goes flat."""
 
 _CLICK = "Point at one for its settings, click it for its run."
+_CLICK_SOME = "Where a mark stands for one, point at it for its settings, click it for its run."
 
 
 def layout(library: Library, query: str) -> Any:
@@ -196,8 +207,8 @@ def _connect_points(app: Dash, library: Library) -> None:
         prevent_initial_call=True,
     )
     def describe(pointed: Mapping[str, Any] | None, folders: list[str]) -> Any:
-        point = _point(library, pointed, folders)
-        return no_update if point is None else explore_said.point_said(library, point)
+        row = _row(library, pointed, folders)
+        return no_update if row is None else explore_said.point_said(library, row)
 
     @app.callback(
         Output("address", "href"),
@@ -206,13 +217,13 @@ def _connect_points(app: Dash, library: Library) -> None:
         prevent_initial_call=True,
     )
     def open_run(clicked: Mapping[str, Any] | None, folders: list[str]) -> Any:
-        point = _point(library, clicked, folders)
-        if point is None or not ctx.triggered:
+        row = _row(library, clicked, folders)
+        if row is None or not ctx.triggered:
             return no_update
-        run_ids = explore_said.run_ids_of(library, point)
+        run_ids = [row["run_id"]] if "run_id" in row else explore_said.run_ids_of(library, row)
         if not run_ids:
             return no_update
-        return one_run.link(point["folder"], run_ids[0])
+        return one_run.link(row["folder"], run_ids[0])
 
 
 # --- What it shows ------------------------------------------------------------------------------
@@ -324,15 +335,29 @@ def _notice(chosen: Chosen, drawing: Drawing) -> Any:
 
 def _count(points: pd.DataFrame, figure: go.Figure) -> str:
     count = f"{len(points):,} points from {int(points['repeats'].sum()):,} sound runs."
-    knows_points = any(trace.customdata is not None for trace in figure.data)
-    return f"{count} {_CLICK}" if knows_points else count
+    known = [isinstance(name, str) for name in _names(figure)]
+    if not any(known):
+        return count
+    return f"{count} {_CLICK if all(known) else _CLICK_SOME}"
 
 
-def _point(library: Library, event: Mapping[str, Any] | None, folders: list[str]) -> Any | None:
-    """Return the row that a mark of the figure stands for; None where it is none."""
+def _names(figure: go.Figure) -> Iterator[object]:
+    """Yield the name of what each mark of a figure stands for; it is no text where that is none."""
+    for trace in figure.data:
+        if trace.customdata is not None:
+            yield from np.ravel(np.asarray(trace.customdata, object))
+
+
+def _row(library: Library, event: Mapping[str, Any] | None, folders: list[str]) -> Any | None:
+    """Return the row of the point, or of the run, that a mark stands for; None where it is none."""
     name = event["points"][0].get("customdata") if event else None
-    points = library.points(folders)
-    return points.loc[name] if isinstance(name, str) and name in points.index else None
+    if not isinstance(name, str):
+        return None
+    points, runs = library.points(folders), library.runs(folders)
+    if name in points.index:
+        return points.loc[name]
+    found = runs[names_of(runs) == name] if len(runs) else runs
+    return None if found.empty else found.iloc[0]
 
 
 def _named(library: Library, name: str) -> str:

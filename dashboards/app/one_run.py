@@ -2,7 +2,7 @@
 
 import html
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
@@ -11,11 +11,12 @@ import dash_mantine_components as dmc
 import msgspec
 import numpy as np
 import pandas as pd
+from dash import Dash, Input, Output, State, dcc
 
 from dashboards import bottleneck, theme
 from dashboards.app import care, parts
 from dashboards.app.library import Library
-from dashboards.app.parts import caution, graph, problem, table
+from dashboards.app.parts import caution, graph, keep_link, problem, table
 from dashboards.faults import FaultyRun, happened, has_faults
 from dashboards.figures import distribution, hosts, over_time
 from dashboards.series import cpu_per_request
@@ -39,6 +40,9 @@ MEANINGS = {
     for key, hint in typing.get_type_hints(RunConfig, include_extras=True).items()
 }
 """What each setting is."""
+
+_OVER_TIME = "over-time"
+"""The name of the graph whose percentiles are chosen."""
 
 _CODE = """\
 from pathlib import Path
@@ -74,20 +78,68 @@ class Measured(NamedTuple):
 
 
 def layout(library: Library, query: str) -> Any:
-    """Return the page for the query of a link: `folder` and `run`."""
-    said = parse_qs(query)
+    """Return the page for the query of a link: `folder`, `run`, and each `percentile` drawn."""
+    said = parse_qs(query, keep_blank_values=True)
     folder, run_id = (said.get(key, [""])[-1] for key in ("folder", "run"))
     if not folder and not run_id:
         return _choose()
     try:
-        return dmc.Stack(list(_page(library, folder, run_id)))
+        return dmc.Stack(list(_page(library, folder, run_id, _percentiles(said))))
     except ResultsError as error:
         return problem("This run cannot be shown", str(error))
 
 
 def link(folder: str, run_id: str) -> str:
     """Return the address of the page of a run."""
-    return f"/run?{urlencode({'folder': folder, 'run': run_id})}"
+    return f"/run{_query(folder, run_id, over_time.SHOWN)}"
+
+
+def connect(app: Dash, library: Library) -> None:
+    """Have the control and the legend choose the same percentiles, and the link tell which."""
+    keep_link(app, "run-link")
+    in_browser: Any = app.clientside_callback  # Dash leaves it without types.
+    lines = f"'{_OVER_TIME}', {list(over_time.PERCENTILES)}"
+    # Drawn there, the figure stays zoomed as it is.
+    in_browser(
+        f"chosen => dash_clientside.paxoscope.showLines({lines}, chosen)",
+        Input("run-percentiles", "value"),
+        prevent_initial_call=True,
+    )
+    in_browser(
+        f"(_, chosen) => dash_clientside.paxoscope.shownLines({lines}, chosen)",
+        Output("run-percentiles", "value"),
+        Input({"graph": _OVER_TIME}, "restyleData"),
+        State("run-percentiles", "value"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output("run-link", "data"),
+        Output({"code": _OVER_TIME}, "data"),
+        Input("run-percentiles", "value"),
+        State("run-shown", "data"),
+        prevent_initial_call=True,
+    )
+    def tell(chosen: list[str], shown: list[str]) -> tuple[str, str]:
+        folder, run_id = shown
+        percentiles = [each for each in over_time.PERCENTILES if each in chosen]
+        code = _over_time_code(library.root / folder, run_id, percentiles)
+        return _query(folder, run_id, percentiles), code
+
+
+def _percentiles(said: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return which percentiles a link asks for; what makes no sense there asks for the usual."""
+    asked = said.get("percentile", over_time.SHOWN)
+    known = [each for each in over_time.PERCENTILES if each in asked]
+    return known if known or list(asked) == [""] else over_time.SHOWN
+
+
+def _query(folder: str, run_id: str, percentiles: Sequence[str]) -> str:
+    """Return the query of a link, from `?` on: an empty percentile stands for none."""
+    said = {"folder": folder, "run": run_id}
+    if list(percentiles) == list(over_time.SHOWN):
+        return f"?{urlencode(said)}"
+    return f"?{urlencode({**said, 'percentile': percentiles or ['']}, doseq=True)}"
 
 
 def _choose() -> Any:
@@ -95,7 +147,7 @@ def _choose() -> Any:
     return dmc.Alert(dmc.Text(said, size="sm"), title="Choose a run", color="blue")
 
 
-def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
+def _page(library: Library, folder: str, run_id: str, percentiles: Sequence[str]) -> Iterator[Any]:
     path = library.path(folder)
     runs = results.runs(path)
     found = runs[runs["run_id"] == run_id]
@@ -112,7 +164,9 @@ def _page(library: Library, folder: str, run_id: str) -> Iterator[Any]:
     yield from _verdict(found, measured)
     yield from _numbers(runs, found)
     if measured is not None:
-        yield from _figures(path, found, measured)
+        yield dcc.Store(id="run-link")
+        yield dcc.Store(id="run-shown", data=[folder, run_id])
+        yield from _figures(path, found, measured, percentiles)
     yield _recorded(run)
 
 
@@ -248,40 +302,66 @@ def _tile(number: Number, said: pd.DataFrame) -> Any:
 # --- Figures ------------------------------------------------------------------------------------
 
 
-def _figures(path: Path, found: pd.DataFrame, measured: Measured) -> Iterator[Any]:
+def _figures(
+    path: Path, found: pd.DataFrame, measured: Measured, percentiles: Sequence[str]
+) -> Iterator[Any]:
     run = found.iloc[0]
+    run_id = str(run["run_id"])
     timeline, latency, counters, events = measured
     if len(timeline):
         yield dmc.Text(over_time.WHAT_TO_SEE, c="dimmed", size="sm", maw="110ch")
-        drawn = over_time.draw(run, timeline, latency, counters, events)
-        yield graph("over-time", drawn, _code(path, run, "over_time", _TABLES))
+        yield _choice(percentiles)
+        drawn = over_time.draw(run, timeline, latency, counters, events, percentiles=percentiles)
+        yield graph(_OVER_TIME, drawn, _over_time_code(path, run_id, percentiles))
         if has_faults(found).any():
             yield _events(run, events)
     if len(summarise.usage(found, counters)):
         drawn = hosts.draw(found, counters)
-        yield graph("hosts", drawn, _code(path, run, "hosts", ("counters",), run_as="run"))
+        yield graph("hosts", drawn, _code(path, run_id, "hosts", ("counters",), run_as="run"))
     if len(latency):
         yield dmc.Text(distribution.WHAT_TO_SEE, c="dimmed", size="sm", maw="110ch")
         drawn = distribution.draw(run, latency, timeline)
-        yield graph(
-            "distribution", drawn, _code(path, run, "distribution", ("latency", "timeline"))
-        )
+        code = _code(path, run_id, "distribution", ("latency", "timeline"))
+        yield graph("distribution", drawn, code)
+
+
+def _choice(percentiles: Sequence[str]) -> Any:
+    boxes = [dmc.Checkbox(label=each, value=each, size="xs") for each in over_time.PERCENTILES]
+    return dmc.Group(
+        [
+            dmc.Text("Percentiles of latency", size="sm", fw=500),
+            dmc.CheckboxGroup(
+                dmc.Group(boxes),
+                id="run-percentiles",
+                value=list(percentiles),
+                **{"aria-label": "Percentiles of latency"},
+            ),
+        ]
+    )
+
+
+def _over_time_code(path: Path, run_id: str, percentiles: Sequence[str]) -> str:
+    is_usual = list(percentiles) == list(over_time.SHOWN)
+    chosen = [] if is_usual else [f"percentiles={list(percentiles)!r}"]
+    return _code(path, run_id, "over_time", _TABLES, further=chosen)
 
 
 def _code(
     path: Path,
-    run: "pd.Series[Any]",
+    run_id: str,
     module: str,
     tables: Sequence[str],
+    *,
     run_as: str = "run.iloc[0]",
+    further: Sequence[str] = (),
 ) -> str:
     """Return Python that draws a figure from the files; it takes the run as a row, or a table."""
     return _CODE.format(
         module=module,
         folder=str(path.absolute()),
-        run_id=run["run_id"],
+        run_id=run_id,
         tables="\n".join(f"{name} = results.{name}(folder, [run_id])" for name in tables),
-        arguments=", ".join([run_as, *tables]),
+        arguments=", ".join([run_as, *tables, *further]),
     )
 
 

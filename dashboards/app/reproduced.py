@@ -1,19 +1,24 @@
 """Reproduction: the scorecard of the evaluation, and the figures that its claims stand on."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import dash_mantine_components as dmc
+import pandas as pd
 from dash import ALL, Dash, Input, Output, State, ctx, dcc, html
 
 from dashboards import reproduction
+from dashboards.app import care
 from dashboards.app.library import Library
 from dashboards.app.parts import graph, keep_link, nothing_yet, problem, table
+from experiments.claims import CLAIMS, Claim
 from experiments.evaluation import FIGURES, Figure
+from experiments.linter import TOO_SHORT
 from experiments.results import ResultsError
+from experiments.summarise import is_sound
 
 _COLOURS = {"reproduced": "teal", "trend": "yellow", "not reproduced": "red"}
 _HEAD = ("claim", "claimed", "ours", "verdict", "reason", "figures")
@@ -108,7 +113,7 @@ def connect(app: Dash, library: Library) -> None:
             folder = library.reproduction(name)
         except ResultsError as error:
             return problem("This reproduction cannot be shown", str(error)), None, []
-        return _scores(folder), lacking(folder), choices(folder)
+        return _scores(library, name, folder), lacking(folder), choices(folder)
 
     @app.callback(
         Output("reproduced-figure", "value"),
@@ -182,19 +187,43 @@ def lacking(folder: Path) -> Any:
 # --- The scorecard ------------------------------------------------------------------------------
 
 
-def _scores(folder: Path) -> Any:
+def _scores(library: Library, name: str, folder: Path) -> Any:
     there = [each.figure_id for each in FIGURES.values() if not each.suites]
     there += [each.figure_id for each in _drawable(folder)]
     try:
-        return scorecard(reproduction.read_scores(folder), there)
+        return scorecard(reproduction.read_scores(folder), there, doubts(library, name))
     except ResultsError as error:
         return problem("This scorecard cannot be shown", str(error))
 
 
-def scorecard(scores: Sequence[Mapping[str, str]], figure_ids: Collection[str]) -> Any:
+def doubts(library: Library, name: str) -> dict[str, pd.DataFrame]:
+    """Return what the linter says of the numbers that claims are judged by, by id of the claim.
+
+    Nothing of those of which a reproduction has no results.
+    """
+    return {claim.claim_id: _doubts(library, name, claim) for claim in CLAIMS}
+
+
+def _doubts(library: Library, name: str, claim: Claim) -> pd.DataFrame:
+    folders = [PurePosixPath(name, suite).as_posix() for suite in claim.suites]
+    runs, said = library.runs(folders), library.linted(folders)
+    if len(said):
+        judged_by = claim.chosen(runs[is_sound(runs)])
+        said = said.merge(judged_by[["folder", "run_id"]])
+        # It is about a percentile, and no claim is judged by one.
+        said = said[said["rule"] != TOO_SHORT]
+    about = [care.about(said, column) for column in claim.columns]
+    return care.summed(pd.concat(about).drop_duplicates())
+
+
+def scorecard(
+    scores: Sequence[Mapping[str, str]],
+    figure_ids: Collection[str],
+    said: Mapping[str, pd.DataFrame],
+) -> Any:
     """Return the claims, as `dashboards.reproduction.read_scores` does, with links to figures.
 
-    Only to those of `figure_ids`: there is nothing to see in the others.
+    Only to those of `figure_ids`: there is nothing to see in the others. `said` are `doubts`.
     """
     found = [score["verdict"] for score in scores]
     badges = [_badge(f"{found.count(each)} {each}", each) for each in _COLOURS if found.count(each)]
@@ -202,7 +231,7 @@ def scorecard(scores: Sequence[Mapping[str, str]], figure_ids: Collection[str]) 
         [
             score["claim"],
             score["paper"],
-            dmc.Text(score["ours"], fw=600, size="sm"),
+            _ours(score, said),
             _badge(score["verdict"], score["verdict"]),
             score["reason"],
             dmc.Stack(list(_links(score["id"], figure_ids)), gap=2),
@@ -210,6 +239,12 @@ def scorecard(scores: Sequence[Mapping[str, str]], figure_ids: Collection[str]) 
         for score in scores
     ]
     return dmc.Stack([dmc.Group([f"{len(scores)} claims:", *badges]), table(_HEAD, rows)])
+
+
+def _ours(score: Mapping[str, str], said: Mapping[str, pd.DataFrame]) -> Any:
+    marks = care.mark(said[score["id"]]) if score["id"] in said else []
+    number = dmc.Text(score["ours"], fw=600, size="sm")
+    return dmc.Group([number, *marks], gap="xs", wrap="nowrap")
 
 
 def _badge(text: str, verdict: str) -> Any:

@@ -76,7 +76,7 @@ def create(root: Path, hosts: Sequence[str] | None = security.LOOPBACK_NAMES) ->
     _route(app, library)
     frame.connect(app)
     export.connect(app)
-    for page in (explore, live, compared, messages, reproduced, reports):
+    for page in (explore, one_run, live, compared, messages, reproduced, reports):
         page.connect(app, library)
     security.protect(app, hosts)
     return app

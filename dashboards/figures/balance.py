@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.figures.hosts import PANELS
-from dashboards.series import Series, split
+from dashboards.series import Series, marks, split
 from experiments.summarise import usage
 
 TITLE = "Balance over hosts"
@@ -25,10 +25,11 @@ def shares(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     """Return what each host used under the most clients of each curve, as a share from 0 to 1.
 
     One row a curve and host: `protocol`, `curve` (its name), `clients`, `host`, `leads` (whether
-    the host led in most repeats); the keys of `PANELS` (medians over the repeats, by that of the
-    busiest host; nan where no host used any), and each `<key>_used` before that division.
+    the host led in most repeats), `run` (the name of the row of the first repeat); the keys of
+    `PANELS` (medians over the repeats, by that of the busiest host; nan where no host used any),
+    and each `<key>_used` before that division.
     """
-    used = usage(runs, counters).merge(runs, on="run_id")
+    used = usage(runs, counters).merge(runs.assign(run=runs.index), on="run_id")
     return pd.concat([_shares(series) for series in split(used)], ignore_index=True)
 
 
@@ -40,6 +41,7 @@ def _shares(series: Series) -> pd.DataFrame:
         medians.add_suffix("_used")
     )
     table["leads"] = by_host["leads"].mean() > 0.5
+    table["run"] = by_host["run"].first()
     table[["protocol", "curve", "clients"]] = series.protocol, series.name, clients
     return table.reset_index()
 
@@ -47,6 +49,8 @@ def _shares(series: Series) -> pd.DataFrame:
 def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
     """Plot the shares of every host (see `shares`), one panel a resource."""
     rows = shares(runs, counters)
+    rows = rows.set_axis(rows["run"].tolist())
+    rows["said"] = [_hover_text(row, runs.loc[row["run"]]) for row in rows.to_dict("records")]
     titles = [title.rpartition(" (")[0] for title in PANELS.values()]
     figure = theme.panels(
         TITLE,
@@ -80,8 +84,7 @@ def _bars(rows: pd.DataFrame, name: str, measure: str) -> go.Bar:
         textfont={"size": 11},
         cliponaxis=False,
         marker={"color": theme.colour(protocol), "pattern": theme.hatching(rows["leads"])},
-        hovertext=[_hover_text(row) for row in rows.to_dict("records")],
-        hoverinfo="text",
+        **marks(rows, rows["said"].tolist()),
     )
 
 
@@ -91,10 +94,11 @@ def _percent(share: float) -> str:
     return "<1%" if 0 < share < _VISIBLE else f"{share:.0%}"
 
 
-def _hover_text(row: dict[Hashable, Any]) -> str:
+def _hover_text(row: dict[Hashable, Any], run: "pd.Series[Any]") -> str:
     leader = " (leader)" if row["leads"] else ""
     facts = {"Clients": f"{row['clients']:,}"}
     for measure, title in PANELS.items():
         used, share = theme.significant(row[f"{measure}_used"]), _percent(row[measure])
         facts[title] = f"{used}, {share} of the busiest"
-    return theme.hover(f"{row['curve']}: host {row['host']}{leader}", facts)
+    title = f"{row['curve']}: host {row['host']}{leader}"
+    return theme.hover(title, {**facts, **settings.facts(run.to_dict())})

@@ -1,11 +1,12 @@
 """What is fitted, and what depends on it: the share of a request's CPU that is its execution."""
 
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.series import marks
 
 TITLE = "What is fitted, and what depends on it"
@@ -51,7 +52,7 @@ def draw(points: pd.DataFrame) -> go.Figure:
     )
     predicted = rows[rows["protocol"] == _PREDICTED]
     figure.add_traces(_band(predicted))
-    figure.add_traces([_line(line) for _, line in rows.groupby(["protocol", "share"])])
+    figure.add_traces([_line(line, points) for _, line in rows.groupby(["protocol", "share"])])
     for _, line in predicted.groupby("share"):
         figure.add_annotation(_end(line.iloc[-1]))
     return figure.update_layout(margin_r=60, legend_traceorder="normal")
@@ -71,7 +72,7 @@ def _band(rows: pd.DataFrame) -> list[go.Scatter]:
     ]
 
 
-def _line(rows: pd.DataFrame) -> go.Scatter:
+def _line(rows: pd.DataFrame, points: pd.DataFrame) -> go.Scatter:
     protocol, share = str(rows["protocol"].iloc[0]), float(rows["share"].iloc[0])
     is_shipped = share == SHIPPED_SHARE
     named = f"{theme.label(protocol)}, {share:.0%} execution"
@@ -88,12 +89,15 @@ def _line(rows: pd.DataFrame) -> go.Scatter:
         marker={"color": theme.colour(protocol), "size": 8},
         **marks(
             rows,
-            [
-                theme.hover(named, {"Replicas": f"{n}", "Throughput": theme.si(rate, "requests/s")})
-                for n, rate in zip(rows["replicas"], rows["throughput_rps"], strict=True)
-            ],
+            [_hover_text(named, row) for row in points.loc[rows.index].to_dict("records")],
         ),
     )
+
+
+def _hover_text(title: str, point: Mapping[Hashable, Any]) -> str:
+    rate = theme.si(point["throughput_rps"], "requests/s")
+    facts = {"Replicas": f"{point['replicas']}", "Throughput": rate}
+    return theme.hover(title, {**facts, **settings.facts(point)})
 
 
 def _end(row: "pd.Series[Any]") -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.offered import open_loop
-from dashboards.series import LATENCIES
+from dashboards.series import LATENCIES, marks
 
 TITLE = "Throughput at an equal bound on latency"
 WHAT_TO_SEE = (
@@ -28,7 +28,8 @@ class Carried(NamedTuple):
     rate_rps: float
     """nan where even the least load that was tried breaks the bound."""
     is_least: bool
-    """Whether it may be more: the bound was not reached while the system kept up."""
+    """Whether it may be more: the bound was not reached while the system kept up. It is then what
+    was offered at the last point that did; else it lies between two."""
 
 
 class Point(NamedTuple):
@@ -60,9 +61,10 @@ def carried(points: Sequence[Point], bound_ms: float) -> Carried:
 def table(points: pd.DataFrame, percentile: str = "p99") -> pd.DataFrame:
     """Return what each protocol carries within each bound: protocol, bound_ms and `Carried`.
 
-    `percentile` is what is bounded: one of `dashboards.series.LATENCIES`.
+    `percentile` is what is bounded: one of `dashboards.series.LATENCIES`. `point` is the name of
+    the row of the point that carries it; None where it lies between two, or there is none.
     """
-    rows = []
+    rows, names = [], []
     for protocol, offered in open_loop(points).groupby("protocol"):
         curve = [
             Point(*row)
@@ -71,14 +73,18 @@ def table(points: pd.DataFrame, percentile: str = "p99") -> pd.DataFrame:
             )
         ]
         for bound_ms in BOUNDS_MS:
-            found = carried(curve, bound_ms)._asdict()
-            rows.append({"protocol": str(protocol), "bound_ms": bound_ms, **found})
-    return pd.DataFrame(rows, columns=["protocol", "bound_ms", *Carried._fields])
+            found = carried(curve, bound_ms)
+            is_point = offered["arrival_rate_rps"] == found.rate_rps
+            names.append(offered.index[is_point][0] if found.is_least else None)
+            rows.append({"protocol": str(protocol), "bound_ms": bound_ms, **found._asdict()})
+    carried_by = pd.DataFrame(rows, columns=["protocol", "bound_ms", *Carried._fields])
+    return carried_by.assign(point=pd.Series(names, dtype=object))
 
 
 def draw(points: pd.DataFrame, percentile: str = "p99") -> go.Figure:
     """Plot what each protocol carries within each of `BOUNDS_MS`, side by side (see `table`)."""
     rows = table(points, percentile)
+    rows["said"] = [_hover_text(row, points, percentile) for row in rows.to_dict("records")]
     figure = theme.figure(
         TITLE,
         xaxis={"title": {"text": f"Bound on {percentile} (ms)"}, "type": "category"},
@@ -86,13 +92,11 @@ def draw(points: pd.DataFrame, percentile: str = "p99") -> go.Figure:
         barmode="group",
         bargap=0.35,
     )
-    figure.add_traces(
-        [_bars(of, str(protocol), percentile) for protocol, of in rows.groupby("protocol")]
-    )
+    figure.add_traces([_bars(of, str(protocol)) for protocol, of in rows.groupby("protocol")])
     return figure.update_xaxes(ticks="", showgrid=False)
 
 
-def _bars(rows: pd.DataFrame, protocol: str, percentile: str) -> go.Bar:
+def _bars(rows: pd.DataFrame, protocol: str) -> go.Bar:
     return go.Bar(
         x=[f"{bound_ms:g}" for bound_ms in rows["bound_ms"]],
         y=rows["rate_rps"].fillna(0.0),
@@ -101,8 +105,7 @@ def _bars(rows: pd.DataFrame, protocol: str, percentile: str) -> go.Bar:
         textposition="outside",
         cliponaxis=False,
         marker={"color": theme.colour(protocol), "pattern": theme.hatching(rows["is_least"])},
-        hovertext=[_hover_text(row, percentile) for row in rows.to_dict("records")],
-        hoverinfo="text",
+        **marks(rows.set_index("point"), rows["said"].tolist()),
     )
 
 
@@ -112,7 +115,7 @@ def _text(row: dict[Hashable, Any]) -> str:
     return f"{'≥ ' if row['is_least'] else ''}{theme.si(row['rate_rps'])}"
 
 
-def _hover_text(row: dict[Hashable, Any], percentile: str) -> str:
+def _hover_text(row: dict[Hashable, Any], points: pd.DataFrame, percentile: str) -> str:
     limit = "kept up with no more" if row["is_least"] else "the bound is reached there"
     if math.isnan(row["rate_rps"]):
         limit = "even the least load tried takes longer"
@@ -120,4 +123,6 @@ def _hover_text(row: dict[Hashable, Any], percentile: str) -> str:
         f"Bound on {percentile}": f"{row['bound_ms']:g} ms",
         "Carried": f"{_text(row)} requests/s, {limit}",
     }
+    if row["is_least"]:
+        facts |= settings.facts(points.loc[row["point"]].to_dict())
     return theme.hover(theme.label(row["protocol"]), facts)

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.bottleneck import capacities
-from dashboards.series import Series, split
+from dashboards.series import Series, marks, split
 from experiments.summarise import usage
 
 TITLE = "CPU and network of each host"
@@ -35,10 +35,10 @@ def busiest(runs: pd.DataFrame, counters: pd.DataFrame) -> pd.DataFrame:
     """Return what each host used under the most clients of each curve: medians over the repeats.
 
     One row a curve, host and role, in drawing order: `protocol`, `curve` (its name), `clients`,
-    `host`, `role`, `leads` (whether the host led in most repeats), `place` (on the axis of hosts,
-    in bars), and the keys of `PANELS`.
+    `host`, `role`, `leads` (whether the host led in most repeats), `run` (the name of the row of
+    the first repeat), `place` (on the axis of hosts, in bars), and the keys of `PANELS`.
     """
-    used = _usage_by_role(runs, counters).merge(runs, on="run_id")
+    used = _usage_by_role(runs, counters).merge(runs.assign(run=runs.index), on="run_id")
     rows = pd.concat([_medians(series) for series in split(used)], ignore_index=True)
     bar = rows.groupby(["curve", "host"], sort=False).ngroup()
     rows["place"] = bar + _GAP_BETWEEN_CURVES * pd.factorize(rows["curve"])[0]
@@ -59,6 +59,7 @@ def _medians(series: Series) -> pd.DataFrame:
     by_actor = series.rows[series.rows["clients"] == clients].groupby(["host", "role"])
     medians: pd.DataFrame = by_actor[list(PANELS)].median()
     medians["leads"] = by_actor["leads"].mean() > 0.5
+    medians["run"] = by_actor["run"].first()
     medians[["protocol", "curve", "clients"]] = series.protocol, series.name, clients
     return medians.reset_index()
 
@@ -66,6 +67,8 @@ def _medians(series: Series) -> pd.DataFrame:
 def draw(runs: pd.DataFrame, counters: pd.DataFrame) -> go.Figure:
     """Plot the CPU and network of every host under the most clients (see `busiest`)."""
     rows = busiest(runs, counters)
+    rows = rows.set_axis(rows["run"].tolist())
+    rows["said"] = [_hover_text(row, runs.loc[row["run"]]) for row in rows.to_dict("records")]
     figure = theme.panels(
         TITLE, rows=1, cols=len(PANELS), shared_yaxes="all", horizontal_spacing=0.03
     )
@@ -134,8 +137,7 @@ def _bar(bars: pd.DataFrame, measure: str, protocol: str, role: str, leads: bool
             "color": theme.tint(protocol, _TINTS[role]),
             "pattern": theme.hatching([leads] * len(bars)),
         },
-        hovertext=[_hover_text(row) for row in bars.to_dict("records")],
-        hoverinfo="text",
+        **marks(bars, bars["said"].tolist()),
     )
 
 
@@ -144,7 +146,7 @@ def _host_label(row: dict[Hashable, Any]) -> str:
     return f"<b>{text} (leader)</b>" if row["leads"] else text
 
 
-def _hover_text(row: dict[Hashable, Any]) -> str:
+def _hover_text(row: dict[Hashable, Any], run: "pd.Series[Any]") -> str:
     facts = {"Clients": f"{row['clients']:,}", "Role": row["role"]}
     facts |= {title: theme.significant(row[measure]) for measure, title in PANELS.items()}
-    return theme.hover(_host_label(row), facts)
+    return theme.hover(_host_label(row), {**facts, **settings.facts(run.to_dict())})

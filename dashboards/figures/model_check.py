@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
+from dashboards.series import marks
 
 TITLE = "Limit, virtual time and Ray"
 WHAT_TO_SEE = (
@@ -60,6 +61,7 @@ def draw(points: pd.DataFrame) -> go.Figure:
     groups = [_group(row) for row in rows.to_dict("records")]
     group, names = pd.factorize(pd.Series(groups))
     rows["place"] = group + _WIDTH * (rows["bar"].map(list(BARS).index) - 1)
+    rows["said"] = [_hover_text(row, points) for row in rows.to_dict("records")]
     top = float(np.nanmax(rows[["rate_rps", "high_rps"]].to_numpy(np.float64), initial=1.0))
     figure = theme.figure(
         TITLE,
@@ -100,9 +102,7 @@ def _bars(rows: pd.DataFrame, bar: str) -> go.Bar:
             "color": [theme.tint(row["protocol"], _TINTS[bar]) for row in records],
             "line": {"color": [theme.colour(row["protocol"]) for row in records], "width": 1.5},
         },
-        hovertext=[_hover_text(row) for row in records],
-        hoverinfo="text",
-        customdata=rows["point"].tolist(),
+        **marks(rows.set_index("point"), rows["said"].tolist()),
     )
 
 
@@ -135,11 +135,13 @@ def _text(row: dict[Hashable, Any]) -> str:
     return rate if row["bar"] == "limit" else f"{rate}<br>{row['rate_rps'] / row['limit_rps']:.0%}"
 
 
-def _hover_text(row: dict[Hashable, Any]) -> str:
+def _hover_text(row: dict[Hashable, Any], points: pd.DataFrame) -> str:
     title = f"{_group(row)}: {BARS[row['bar']]}"
     share = f"{row['rate_rps'] / row['limit_rps']:.1%}"
     facts = {"Throughput": theme.si(row["rate_rps"], "requests/s"), "Limited by": row["limit_by"]}
     if row["bar"] != "limit":
         span = f"{theme.si(row['low_rps'])} to {theme.si(row['high_rps'])}"
         facts |= {"Of the limit": share, "Interval": span, "Repeats": f"{row['repeats']}"}
+    if row["repeats"]:
+        facts |= settings.facts(points.loc[row["point"]].to_dict())
     return theme.hover(title, facts)

@@ -139,7 +139,7 @@ def _grid() -> go.Figure:
             )
     return figure.update_layout(
         height=_HEIGHT_PIXELS,
-        margin={"t": 48, "b": 48},
+        margin={"t": 64, "b": 48},
         **{legend: _above(figure, _PANELS[panel]) for panel, legend in _NAMED.items()},
     )
 

@@ -1,6 +1,6 @@
 """One run over time: what its clients saw, what its hosts did, what waited where, its faults."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ WHAT_TO_SEE = (
 )
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 SHOWN = ("p50", "p99")
-"""Percentiles that are there at once; a click on their names shows the others."""
+"""Percentiles that are drawn where no others are asked for."""
 
 NEAR_SHARE = 0.4
 """The share of what a host can do from which on a panel shows that, too."""
@@ -60,14 +60,17 @@ def draw(
     latency: pd.DataFrame,
     counters: pd.DataFrame,
     events: pd.DataFrame,
+    *,
+    percentiles: Collection[str] = SHOWN,
 ) -> go.Figure:
     """Plot one run, a row of the table of runs; the other tables hold that run alone.
 
-    `timeline` has a row at least.
+    `timeline` has a row at least. Of `PERCENTILES` those asked for are drawn; a click on their
+    names in the legend shows the others.
     """
     end_s = float(timeline["time_s"].max())
     counters = since_clients_began(counters)
-    of_clients = _of_clients(run, timeline, latency, counters)
+    of_clients = _of_clients(run, timeline, latency, counters, percentiles)
     of_hosts = _of_hosts(run, counters, end_s)
     figure = _grid()
     for row, pair in enumerate(zip(of_clients, of_hosts, strict=True), start=1):
@@ -100,7 +103,11 @@ def since_clients_began(counters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_clients(
-    run: "pd.Series[Any]", timeline: pd.DataFrame, latency: pd.DataFrame, counters: pd.DataFrame
+    run: "pd.Series[Any]",
+    timeline: pd.DataFrame,
+    latency: pd.DataFrame,
+    counters: pd.DataFrame,
+    percentiles: Collection[str],
 ) -> list[Panel]:
     replies = replies_by_bin(timeline, 0.0, float(timeline["time_s"].max()))
     middles_s = (np.arange(len(replies)) + 0.5) * BIN_S
@@ -109,7 +116,7 @@ def _of_clients(
     by_bin = percentiles_by_bin(latency, len(replies))
     latencies = [
         _line(middles_s, by_bin[name], protocol, name, theme.dash(rank)).update(
-            visible=True if name in SHOWN else "legendonly"
+            visible=True if name in percentiles else "legendonly"
         )
         for rank, name in enumerate(PERCENTILES)
     ]

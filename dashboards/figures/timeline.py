@@ -1,13 +1,14 @@
 """Throughput and latency over time in runs with faults: what each fault cost, and for how long."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from html import unescape
 from itertools import product
 from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboards import theme
+from dashboards import settings, theme
 from dashboards.faults import Event, FaultyRun, happened, shown
 from dashboards.series import PERCENTILES
 from experiments.spec import BIN_S
@@ -22,10 +23,11 @@ WHAT_TO_SEE = (
 _DASHES = {"p50": "solid", "p99": "dash"}
 _TINT = 0.25
 _PLOT_PIXELS = 150
-_PANEL_PIXELS = 460
-"""Least width of a panel on a screen of 1,280 pixels: there labels must not overlap."""
+_PANEL_PIXELS = 345
+"""Least width of a panel on a screen of 1,280 pixels, beside the controls of the explorer."""
 _LABEL_PIXELS = 15
-_LABEL_LEVELS = 2
+_LABEL_LEVELS = 3
+_LABEL_GAP_PIXELS = 8
 _CHARACTER_PIXELS = 6.2
 _HEAD_PIXELS = 24 + _LABEL_LEVELS * _LABEL_PIXELS
 _TITLE_GAP_PIXELS = 8
@@ -47,7 +49,8 @@ def draw(
 ) -> go.Figure:
     """Plot the runs with faults over their window, one row a run; at least one has faults.
 
-    The other tables are those of `experiments.results`, and may hold more runs.
+    The other tables are those of `experiments.results`, and may hold more runs. Each mark of a
+    run knows the name of its row.
     """
     rows = shown(runs)
     figure = _panels(len(rows), max(run.row["duration_s"] for run in rows))
@@ -55,7 +58,10 @@ def draw(
     heads: list[dict[str, Any]] = []
     for row, run in enumerate(rows, start=1):
         found = happened(run, events)
-        _draw_bins(figure, row, run.row["protocol"], _over_window(run, timeline, latency), found)
+        _draw_bins(figure, row, run, _over_window(run, timeline, latency), found)
+        name = runs.index[runs["run_id"] == run.row["run_id"]][0]
+        for trace in figure.select_traces(row=row):
+            trace.customdata = [name] * len(trace.x)
         left, right = _axes(2 * row - 1), _axes(2 * row)
         for event, axes in product(found, (left, right)):
             shapes += _shapes(event, axes)
@@ -100,12 +106,12 @@ def _over_window(run: FaultyRun, timeline: pd.DataFrame, latency: pd.DataFrame) 
 
 
 def _draw_bins(
-    figure: go.Figure, row: int, protocol: str, bins: pd.DataFrame, events: Sequence[Event]
+    figure: go.Figure, row: int, run: FaultyRun, bins: pd.DataFrame, events: Sequence[Event]
 ) -> None:
     top = 1.1 * max(1.0, bins["throughput_rps"].max())
-    replies = [_throughput(bins, protocol), marks(events, top)]
+    replies = [_throughput(bins, run), marks(events, top)]
     figure.add_traces(replies, rows=row, cols=1)
-    figure.add_traces([_latency(bins, protocol, each) for each in _DASHES], rows=row, cols=2)
+    figure.add_traces([_latency(bins, run, each) for each in _DASHES], rows=row, cols=2)
     throughput = theme.linear_axis("Throughput (req/s)") | {"range": [0, top]}
     latencies = bins[[PERCENTILES[each] for each in _DASHES]]
     figure.update_yaxes(throughput, row=row, col=1)
@@ -114,25 +120,33 @@ def _draw_bins(
     )
 
 
-def _throughput(bins: pd.DataFrame, protocol: str) -> go.Scatter:
+def _throughput(bins: pd.DataFrame, run: FaultyRun) -> go.Scatter:
+    protocol = run.row["protocol"]
     return go.Scatter(
         x=bins["time_s"] - BIN_S / 2,
         y=bins["throughput_rps"],
         line=theme.line(protocol) | {"shape": "hvh", "width": 1.5},
         fill="tozeroy",
         fillcolor=theme.tint(protocol, _TINT),
-        hovertemplate="%{x:.2f} s: %{y:.3s} requests/s<extra></extra>",
+        hovertemplate=_hover(run, {"Throughput": "%{y:.3s} requests/s"}),
     )
 
 
-def _latency(bins: pd.DataFrame, protocol: str, percentile: str) -> go.Scatter:
+def _latency(bins: pd.DataFrame, run: FaultyRun, percentile: str) -> go.Scatter:
+    protocol = run.row["protocol"]
     return go.Scatter(
         x=bins["time_s"] - BIN_S / 2,
         y=bins[PERCENTILES[percentile]],
         mode="lines",
         line=theme.line(protocol, _DASHES[percentile]) | {"width": 1.5},
-        hovertemplate=f"%{{x:.2f}} s: {percentile} %{{y:.3~f}} ms<extra></extra>",
+        hovertemplate=_hover(run, {f"Latency {percentile}": "%{y:.3~f} ms"}),
     )
+
+
+def _hover(run: FaultyRun, facts: Mapping[str, str]) -> str:
+    """Return the template of a hover label: a time, what is told of it, and the run's settings."""
+    time = {"Time": "%{x:.2f} s"}
+    return f"{theme.hover(run.name, {**time, **facts, **settings.facts(run.row)})}<extra></extra>"
 
 
 def marks(events: Sequence[Event], top: float) -> go.Scatter:
@@ -166,15 +180,17 @@ def _shapes(event: Event, axes: str) -> Iterator[dict[str, Any]]:
 def _head(run: FaultyRun, events: Sequence[Event], axes: str) -> Iterator[dict[str, Any]]:
     """Yield what stands above a panel: the name of the run and, where there is room, its events."""
     above = {"yref": f"y{axes} domain", "y": 1, "yanchor": "bottom", "showarrow": False}
+    placed = labels(events, run.row["duration_s"])
+    levels = max((1 + label.level for label in placed), default=0)
     yield {
         **above,
         "text": f"<b>{run.name}</b>",
         "xref": f"x{axes} domain",
         "x": 0,
         "xanchor": "left",
-        "yshift": 6 + _LABEL_LEVELS * _LABEL_PIXELS,
+        "yshift": 6 + levels * _LABEL_PIXELS,
     }
-    for label in labels(events, run.row["duration_s"]):
+    for label in placed:
         yield {
             **above,
             "text": label.event.text,
@@ -192,7 +208,7 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
     taken: list[tuple[int, float, float]] = []  # Level, and from where to where, in pixels.
     for event in sorted(events, key=lambda event: not event.is_fault):
         for level, is_left in product(range(_LABEL_LEVELS), (False, True)):
-            width = _CHARACTER_PIXELS * len(event.text)
+            width = _CHARACTER_PIXELS * len(unescape(event.text))
             start = event.time_s / duration_s * _PANEL_PIXELS - is_left * width
             is_inside = 0 <= start <= _PANEL_PIXELS - width
             if is_inside and not any(
@@ -200,6 +216,6 @@ def labels(events: Sequence[Event], duration_s: float) -> list[Label]:
                 for other, begin, end in taken
             ):
                 placed.append(Label(event, level, is_left))
-                taken.append((level, start, start + width))
+                taken.append((level, start - _LABEL_GAP_PIXELS, start + width + _LABEL_GAP_PIXELS))
                 break
     return placed

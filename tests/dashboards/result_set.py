@@ -56,6 +56,31 @@ STORIES = {
         ],
         [(2.05, 2.9)],
     ),
+    # Those of suites that are shipped, where most happens.
+    "3 cut host leader; +3 heal": Story(
+        [
+            *((3.0, "cut", "host-0", ""), (3.6, "view", "replica-1", "view 1")),
+            (6.0, "heal", "", ""),
+        ],
+        [(3.05, 3.9)],
+    ),
+    "2 every 5 suspect replica follower": Story(
+        [
+            *((2.0, "suspect", "replica-1", ""), (2.02, "view", "replica-1", "view 1")),
+            *((7.0, "suspect", "replica-2", ""), (7.02, "view", "replica-2", "view 2")),
+        ],
+        [(2.05, 2.3), (7.05, 7.2)],
+    ),
+    "2 kill host 0; +1 restart it; +1 kill host 1; +1 restart it; +1 kill host 2": Story(
+        [
+            *((2.0, "kill", "host-0", ""), (2.6, "view", "replica-1", "view 1")),
+            *((3.3, "restart", "host-0", ""), (3.4, "recovered", "host-0", "")),
+            *((4.3, "kill", "host-1", ""), (4.9, "view", "replica-2", "view 2")),
+            *((5.6, "restart", "host-1", ""), (5.7, "recovered", "host-1", "")),
+            *((6.7, "kill", "host-2", ""), (7.3, "view", "replica-0", "view 3")),
+        ],
+        [(2.05, 2.7), (4.35, 5.1), (6.75, 7.5)],
+    ),
     "1 kill host 0; +1 restart it; +1 kill host 1; +1 restart it": Story(
         [
             *((1.0, "kill", "host-0", ""), (1.6, "view", "replica-1", "view 1")),

@@ -1,5 +1,6 @@
 import json
 import math
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,25 @@ def test_lines_and_letters_have_the_contrast_that_wcag_asks_for(scheme: theme.Sc
         assert _contrast(colour, scheme.paper) >= 3, colour
     for ink in (scheme.ink, scheme.muted):
         assert _contrast(ink, scheme.paper) >= 4.5, ink
+
+
+def _over(colour: str, paper: str, strength: float) -> str:
+    """Return what is seen of a colour that lets so much of the paper through."""
+    pairs = [
+        (int(colour[start : start + 2], 16), int(paper[start : start + 2], 16))
+        for start in (1, 3, 5)
+    ]
+    return "#" + "".join(f"{round(strength * a + (1 - strength) * b):02x}" for a, b in pairs)
+
+
+@pytest.mark.parametrize("scheme", theme.SCHEMES, ids=theme.SCHEMES)
+def test_hatching_stands_out_from_every_colour_and_tint_on_either_paper(scheme: str) -> None:
+    template = theme.TEMPLATES[scheme]
+    stripes = template.data.bar[0].marker.pattern.fgcolor
+    assert theme.hatching([True])["fgopacity"] == 1
+    for colour, strength in product(theme.COLOURS, (0.5, 1.0)):
+        ground = _over(colour, template.layout.paper_bgcolor, strength)
+        assert _contrast(stripes, ground) >= 3, (colour, strength)
 
 
 def test_the_templates_of_both_schemes_differ_in_colours_alone() -> None:

@@ -54,9 +54,7 @@
                 const code = codes.find((each) => each.id.code === item.graph).value;
                 return [clientside.no_update, code, true];
             }
-            const drawn = document
-                .getElementById(JSON.stringify({ graph: item.graph }))
-                .querySelector(".js-plotly-plot");
+            const drawn = drawing(item.graph);
             window.Plotly.downloadImage(drawn, {
                 format: item.take,
                 filename: name,
@@ -66,12 +64,43 @@
             });
             return nothing;
         },
+
+        // Of the lines of a graph with these names, show those that are chosen.
+        showLines(graph, names, chosen) {
+            const drawn = drawing(graph);
+            const shown = shownOf(drawn, names);
+            if (!isSame(shown, chosen)) {
+                const lines = [...drawn.data.keys()].filter((at) => names.includes(drawn.data[at].name));
+                const visible = lines.map((at) => chosen.includes(drawn.data[at].name) || "legendonly");
+                window.Plotly.restyle(drawn, { visible }, lines);
+            }
+        },
+
+        // Return which of them are shown, where that is not known yet.
+        shownLines(graph, names, known) {
+            const shown = shownOf(drawing(graph), names);
+            return isSame(shown, known) ? clientside.no_update : shown;
+        },
     };
 
     // Mantine keeps the scheme here, whoever changes it: the toggle, another window or the system.
     const root = document.documentElement;
     const tell = () => clientside.set_props("scheme", { data: root.dataset.mantineColorScheme });
     new MutationObserver(tell).observe(root, { attributeFilter: ["data-mantine-color-scheme"] });
+
+    // Return what Plotly made of a graph.
+    function drawing(graph) {
+        return document.getElementById(JSON.stringify({ graph })).querySelector(".js-plotly-plot");
+    }
+
+    function shownOf(drawn, names) {
+        const lines = drawn.data.filter((line) => names.includes(line.name));
+        return lines.filter((line) => line.visible !== "legendonly").map((line) => line.name);
+    }
+
+    function isSame(some, others) {
+        return some.length === others.length && some.every((each) => others.includes(each));
+    }
 
     function paper(template) {
         return template?.layout?.paper_bgcolor;

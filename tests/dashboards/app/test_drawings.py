@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, along, code, drawing_of
+from dashboards.app.drawings import DRAWINGS, OWN_AXES, Chosen, along, code, drawing_of, names_of
 from dashboards.app.library import Library
 from dashboards.app.view import View
 from tests.dashboards.result_set import disturbed, runs_of
@@ -116,6 +116,24 @@ def test_its_python_draws_the_same_figure(
         for each in (names["figure"], drawing.draw(chosen))
     )
     assert pasted.to_json() == drawn.to_json()
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_every_mark_that_says_something_knows_its_point_or_run(
+    library: Library, view: View
+) -> None:
+    chosen = Chosen.of(library, view)
+    known = {*chosen.points.index, *names_of(library.runs(view.folders))}
+    says = [
+        trace
+        for trace in drawing_of(view, chosen.points).draw(chosen).data
+        if trace.hoverinfo != "skip" and trace.x is not None and trace.x[0] is not None
+    ]
+    assert says
+    for trace in says:
+        assert {name for name in trace.customdata if isinstance(name, str)} <= known
+        # Between two loads no point is that carries just so much.
+        assert len(known & {*trace.customdata}) or view.figure == "equal-latency"
 
 
 def test_the_python_says_where_the_results_are(library: Library, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from experiments import results
 from tests.dashboards.app.browsing import TRACES, Site, visited
-from tests.dashboards.result_set import failed, runs_of
+from tests.dashboards.result_set import disturbed, failed, runs_of
 from tests.dashboards.test_report import write_results
 
 
@@ -263,6 +263,59 @@ def test_a_click_on_a_bar_opens_its_run(browser: Browser, tmp_path: Path) -> Non
         assert bar is not None
         page.mouse.click(bar["x"] + 0.5 * bar["width"], bar["y"] + 0.7 * bar["height"])
         page.wait_for_url("**/run?folder=one&run=of-none")
+
+
+@pytest.mark.parametrize("figure", ["hosts", "balance"])
+def test_a_click_on_the_bar_of_a_host_opens_a_run_of_its_point(
+    browser: Browser, tmp_path: Path, figure: str
+) -> None:
+    write_results(tmp_path / "one", runs_of(("jpaxos",), clients=(10, 1_000), repeats=1))
+    with visited(browser, tmp_path) as site:
+        page = site.open("/", figure=figure)
+        bar = page.locator(".barlayer .point").first
+        bar.hover(force=True)
+        expect(page.locator(".hoverlayer").get_by_text("duration_s: 1")).to_be_visible()
+        heading = "JPaxos, n = 3, 1,000 clients"
+        expect(page.locator("#explore-point").get_by_role("heading", name=heading)).to_be_visible()
+        bar.click(force=True)
+        page.wait_for_url("**/run?folder=one&run=jpaxos-3-1000-0")
+
+
+def test_a_click_on_a_line_through_faults_opens_its_run(browser: Browser, tmp_path: Path) -> None:
+    runs, *tables = disturbed("2 kill host leader", protocols=("jpaxos",), repeats=2)
+    names = ("timeline", "latency", "events")
+    write_results(tmp_path / "one", runs, **dict(zip(names, tables, strict=True)))
+    with visited(browser, tmp_path) as site:
+        page = site.open("/", figure="faults")
+        expect(page.get_by_text("click it for its run")).to_be_visible()
+        second = page.locator(".nsewdrag[data-subplot=x3y3]")
+        box = second.bounding_box()
+        assert box is not None
+        second.hover(position={"x": 0.8 * box["width"], "y": 0.1 * box["height"]})
+        expect(
+            page.locator(".hoverlayer").get_by_text("faults: 2 kill host leader")
+        ).to_be_visible()
+        expect(page.locator("#explore-point").get_by_text("of one")).to_be_visible()
+        second.click(position={"x": 0.8 * box["width"], "y": 0.1 * box["height"]})
+        page.wait_for_url("**/run?folder=one&run=jpaxos-3-1000-1-0")
+
+
+def test_where_some_marks_stand_for_no_point_it_says_so(browser: Browser, tmp_path: Path) -> None:
+    parts = [
+        runs_of(clients=(10,), repeats=1).assign(
+            arrival_rate_rps=rate,
+            throughput_rps=rate,
+            latency_ms_p99=p99,
+            run_id=[f"j-{p99:g}", f"s-{p99:g}"],
+        )
+        for rate, p99 in ((100.0, 1.0), (1_000.0, 30.0))
+    ]
+    write_results(tmp_path / "one", pd.concat(parts, ignore_index=True))
+    with visited(browser, tmp_path) as site:
+        page = site.open("/", figure="equal-latency")
+        expect(page.get_by_text("Where a mark stands for one, point at it")).to_be_visible()
+        page.locator(".barlayer .point").nth(3).click(force=True)  # At the bound of 50 ms.
+        page.wait_for_url("**/run?folder=one&run=j-30")
 
 
 def test_a_click_on_a_point_opens_a_run_and_back_leads_to_the_same_view(site: Site) -> None:

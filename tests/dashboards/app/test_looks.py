@@ -11,7 +11,7 @@ from dashboards.app import server
 from dashboards.app.parts import graph
 from dashboards.figures import over_time, timeline
 from tests.dashboards.app.browsing import Site, visited
-from tests.dashboards.result_set import counters_of, disturbed, runs_of
+from tests.dashboards.result_set import STORIES, counters_of, disturbed, runs_of
 from tests.dashboards.test_report import write_results
 
 LONG = "x" * 5_000
@@ -152,3 +152,34 @@ def narrow(site: Site, monkeypatch: pytest.MonkeyPatch) -> Page:
 @pytest.mark.parametrize("name", ["faults", "run"])
 def test_no_text_of_a_figure_lies_on_another_or_on_a_panel(narrow: Page, name: str) -> None:
     assert narrow.evaluate(OVERLAPS, name) == []
+
+
+TOUCHING = """name => {
+    const figure = document.getElementById(JSON.stringify({ graph: name }));
+    const said = [...figure.querySelectorAll(".annotation-text")]
+        .map(each => [each.textContent, each.getBoundingClientRect()]);
+    return said.flatMap(([text, box], at) => said.slice(at + 1)
+        .filter(([_, other]) =>
+            Math.max(box.left, other.left) - Math.min(box.right, other.right) < 4
+            && Math.max(box.top, other.top) - Math.min(box.bottom, other.bottom) < 0)
+        .map(([other]) => `${text} touches ${other}`));
+}"""
+"""Which texts in a figure are less than 4 pixels from another beside them."""
+
+
+@pytest.mark.parametrize("name", ["explore", "over-time"])
+def test_labels_of_events_do_not_touch(browser: Browser, tmp_path: Path, name: str) -> None:
+    """At 1,280 pixels, beside the controls of the explorer and on the page of a run."""
+    runs, *tables = disturbed(*STORIES, protocols=("jpaxos",))
+    names = ("timeline", "latency", "events")
+    write_results(tmp_path / "one", runs, **dict(zip(names, tables, strict=True)))
+    with visited(browser, tmp_path) as site:
+        if name == "explore":
+            page = site.open("/", figure="faults")
+            expect(page.get_by_text("host 0 (leader) killed")).not_to_have_count(0)
+            assert page.evaluate(TOUCHING, name) == []
+            return
+        for run_id in runs["run_id"]:
+            page = site.open("/run", folder="one", run=run_id)
+            expect(page.locator(".gtitle")).to_have_count(3)
+            assert page.evaluate(TOUCHING, name) == []

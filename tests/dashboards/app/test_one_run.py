@@ -1,6 +1,7 @@
 """The page of a run: what bounded it, its numbers, its figures, and where else to go."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ from playwright.sync_api import expect
 
 from dashboards.app import one_run
 from dashboards.app.library import Library
+from dashboards.figures import over_time
 from experiments import results
 from experiments.spec import RunConfig
 from tests.dashboards.app.browsing import Site
@@ -19,8 +21,9 @@ from tests.dashboards.result_set import disturbed, failed, runs_of
 from tests.dashboards.test_report import write_results
 
 
-def page(root: Path, folder: str, run_id: str) -> Any:
-    return one_run.layout(Library(root), urlencode({"folder": folder, "run": run_id}))
+def page(root: Path, folder: str, run_id: str, *percentiles: str) -> Any:
+    said = {"folder": folder, "run": run_id, "percentile": percentiles}
+    return one_run.layout(Library(root), urlencode(said, doseq=True))
 
 
 def page_of(folder: Path, runs: pd.DataFrame, row: int = 0, **tables: pd.DataFrame) -> Any:
@@ -58,6 +61,28 @@ def test_a_run_has_its_figures_and_the_code_that_draws_them(
         drawn = graphs(shown)
         assert list(drawn) == ["over-time", "hosts", "distribution"]
         assert drawn_by_code(shown, monkeypatch) == drawn
+
+
+@pytest.mark.parametrize(
+    ("asked", "drawn"),
+    [
+        ((), ["p50", "p99"]),
+        (("p99.9", "p90"), ["p90", "p99.9"]),
+        (("",), []),
+        (("p98", "<b>"), ["p50", "p99"]),
+    ],
+)
+def test_a_link_says_which_percentiles_are_drawn(
+    root: Path, asked: Sequence[str], drawn: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = page(root, "before", some_run(root / "before"), *asked)
+    figure = graphs(shown)["over-time"]
+    assert [
+        line.name
+        for line in figure.data
+        if line.name in over_time.PERCENTILES and line.visible is True
+    ] == drawn
+    assert drawn_by_code(shown, monkeypatch)["over-time"] == figure
 
 
 def test_what_bounds_a_run_stands_before_its_numbers(root: Path) -> None:
@@ -159,9 +184,35 @@ def test_a_link_leads_to_the_same_point_of_the_other_protocol(site: Site, root: 
     expect(page.get_by_role("heading", name="JPaxos, n = 3, 100 clients")).to_be_visible()
 
 
-def test_a_click_on_its_name_shows_another_percentile(site: Site, root: Path) -> None:
+def test_percentiles_are_chosen_by_keys_or_in_the_legend_and_stay_in_the_link(
+    site: Site, root: Path
+) -> None:
     page = site.open("/run", folder="before", run=some_run(root / "before"))
-    hidden = page.locator(".legend3 .traces", has_text="p99.9")
-    expect(hidden).to_have_css("opacity", "0.5")
-    hidden.locator(".legend3toggle").click()
-    expect(hidden).to_have_css("opacity", "1")
+    named = {name: page.locator(".legend3 .traces", has_text=name) for name in ("p90", "p99.9")}
+    boxes = {name: page.get_by_role("checkbox", name=name, exact=True) for name in named}
+    expect(named["p99.9"]).to_have_css("opacity", "0.5")
+    boxes["p99.9"].press("Space")
+    expect(named["p99.9"]).to_have_css("opacity", "1")
+    page.wait_for_url("**percentile=p50&percentile=p99&percentile=p99.9")
+    named["p90"].locator(".legend3toggle").click()
+    expect(boxes["p90"]).to_be_checked()
+    page.wait_for_url("**percentile=p50&percentile=p90&percentile=p99&percentile=p99.9")
+    page.reload()
+    for name, in_legend in named.items():
+        expect(boxes[name]).to_be_checked()
+        expect(in_legend).to_have_css("opacity", "1")
+    boxes["p90"].press("Space")
+    boxes["p99.9"].press("Space")
+    page.wait_for_url(lambda url: "percentile" not in url)
+    expect(named["p90"]).to_have_css("opacity", "0.5")
+
+
+def test_another_scheme_leaves_the_percentiles_as_they_were_chosen(site: Site, root: Path) -> None:
+    page = site.open("/run", folder="before", run=some_run(root / "before"))
+    named = page.locator(".legend3 .traces", has_text="p95")
+    page.get_by_role("checkbox", name="p95").press("Space")
+    expect(named).to_have_css("opacity", "1")
+    ink = page.locator(".gtitle").first.evaluate("title => getComputedStyle(title).fill")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".gtitle").first).not_to_have_css("fill", ink)
+    expect(named).to_have_css("opacity", "1")

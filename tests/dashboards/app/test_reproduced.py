@@ -41,7 +41,8 @@ def write(
     folder = root / name
     folder.mkdir()
     (folder / "scorecard.json").write_text(json.dumps(SCORES))
-    write_suite(folder, suite, runs_of(clients=tuple(clients)))
+    if clients:
+        write_suite(folder, suite, runs_of(clients=tuple(clients)))
     return folder
 
 
@@ -60,9 +61,26 @@ def test_every_claim_has_figures_and_every_figure_exists() -> None:
 
 
 def test_claims_are_counted_by_their_verdict_and_shown_as_they_are() -> None:
-    said = texts(reproduced.scorecard(SCORES, FIGURES))
+    said = texts(reproduced.scorecard(SCORES, FIGURES, {}))
     assert "3 claims: | 1 reproduced | 1 trend | 1 not reproduced" in said
     assert "Claim <b>formulas</b>" in said
+
+
+def test_a_number_is_marked_where_the_linter_doubts_the_runs_that_it_is_judged_by(
+    tmp_path: Path,
+) -> None:
+    runs = runs_of(clients=(10, 1_000)).assign(duration_s=60.0, warmup_s=20.0)
+    runs["limit_rps"] = runs["throughput_rps"]  # No peak is doubted.
+    is_alone = (runs["protocol"] == "jpaxos") & (runs["clients"] == 10)
+    write_suite(
+        write(tmp_path, clients=()), "srds12_clients", runs[~is_alone | (runs["repeat"] == 0)]
+    )
+    said = reproduced.doubts(Library(tmp_path), "rep")
+    of_jpaxos = {"jpaxos-peak", "jpaxos-saturates", "jpaxos-followers"}
+    assert {claim_id for claim_id, of in said.items() if len(of)} == {*of_jpaxos, "littles-law"}
+    words = texts(reproduced.scorecard(SCORES, FIGURES, said))
+    assert "71 | 1 sound of the 3 that an interval needs | Read with care: " in words
+    assert words.count("Read with care") == 1
 
 
 def test_a_figure_is_the_one_its_code_draws(
@@ -123,6 +141,13 @@ def test_a_claim_leads_to_its_figure_and_the_figure_into_the_link(scored: Site) 
     page.wait_for_url("**figure=response-clients*")
     page.get_by_role("link", name="Messages per request").click()
     expect(page.get_by_role("heading", name="One request, message by message")).to_be_visible()
+
+
+def test_a_mark_beside_a_number_tells_what_is_to_be_read_with_care(scored: Site) -> None:
+    page = scored.open("/reproduction", folder="rep")
+    mark = page.get_by_role("row", name="littles-law").get_by_label("Read with care")
+    mark.focus()
+    expect(page.get_by_role("tooltip")).to_contain_text("requests are there at most")
 
 
 def test_back_leads_to_the_page_before_whatever_was_chosen(scored: Site) -> None:

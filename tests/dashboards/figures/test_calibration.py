@@ -90,3 +90,10 @@ def test_drawing_leaves_the_table_as_it_was(points: pd.DataFrame) -> None:
 def test_a_mark_knows_the_row_of_its_point(points: pd.DataFrame) -> None:
     for line in calibration.draw(points).data[2:]:
         assert points.loc[list(line.customdata), "throughput_rps"].tolist() == list(line.y)
+
+
+def test_hover_labels_say_what_was_set(points: pd.DataFrame) -> None:
+    figure = calibration.draw(points.assign(window=77))
+    pointed = [trace for trace in figure.data if trace.hoverinfo == "text"]
+    assert pointed
+    assert all("window: 77" in text for trace in pointed for text in trace.hovertext)

@@ -95,6 +95,14 @@ def test_a_hover_label_says_what_stands_behind_a_bar(points: pd.DataFrame) -> No
     assert "kept up with no more" in texts[2]
 
 
+def test_a_bar_knows_the_point_that_carries_it_and_none_between_two(points: pd.DataFrame) -> None:
+    points = points.assign(window=77).set_axis([f"point {number}" for number in range(len(points))])
+    bars = equal_latency.draw(points).data[1]
+    (fastest,) = points.index[(points["protocol"] == "spaxos") & (points["clients"] == 1_000)][1:]
+    assert [*bars.customdata] == [None, None, fastest, fastest]
+    assert ["window: 77" in text for text in bars.hovertext] == [False, False, True, True]
+
+
 def test_another_percentile_may_be_bounded(points: pd.DataFrame) -> None:
     figure = equal_latency.draw(points.assign(latency_ms_p95=1.0), "p95")
     assert list(figure.data[1].text) == ["≥ 90.0 k"] * 4

@@ -70,6 +70,15 @@ def test_every_panel_says_its_unit_and_the_legend_each_role_once() -> None:
     ]
 
 
+def test_a_bar_knows_the_first_of_its_runs_and_says_what_was_set() -> None:
+    runs = runs_of(clients=(1_000,), repeats=2).assign(window=77)
+    runs = runs.set_axis(runs["run_id"].tolist())
+    figure = hosts.draw(runs, counters_of(runs))
+    names = {name for trace in figure.data for name in trace.customdata}
+    assert names == {"jpaxos-3-1000-0", "spaxos-3-1000-0"}
+    assert all("window: 77" in text for trace in figure.data for text in trace.hovertext)
+
+
 def test_drawing_leaves_the_tables_as_they_were() -> None:
     runs = runs_of(clients=(1_000,))
     counters = counters_of(runs)

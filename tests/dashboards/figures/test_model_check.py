@@ -102,3 +102,10 @@ def test_a_bar_knows_the_row_of_its_point() -> None:
     points = summary(runs())
     for bars in bars_of(model_check.draw(points))[1:]:
         assert points.loc[list(bars.customdata), "throughput_rps"].tolist() == list(bars.y)
+
+
+def test_hover_labels_say_what_was_set() -> None:
+    figure = model_check.draw(summary(runs()).assign(window=77))
+    pointed = [trace for trace in figure.data if trace.hoverinfo == "text"]
+    assert pointed
+    assert all("window: 77" in text for trace in pointed for text in trace.hovertext)

@@ -1,5 +1,7 @@
 """One run over time: what is drawn is what the tables say, and faults last until mended."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,11 +16,13 @@ CUT = "2 cut host leader; +3 heal"
 KILLED = "2 kill host leader"
 
 
-def drawn(found: Disturbed, **changed: pd.DataFrame) -> go.Figure:
+def drawn(
+    found: Disturbed, *, percentiles: Sequence[str] = over_time.SHOWN, **changed: pd.DataFrame
+) -> go.Figure:
     run = found.runs.iloc[0]
     tables = {**found._asdict(), "counters": counters_of(found.runs.head(1)), **changed}
     names = ("timeline", "latency", "counters", "events")
-    return over_time.draw(run, *(_of(run, tables[name]) for name in names))
+    return over_time.draw(run, *(_of(run, tables[name]) for name in names), percentiles=percentiles)
 
 
 def _of(run: "pd.Series[str]", table: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +77,12 @@ def test_median_and_p99_are_shown_and_the_others_wait_in_the_legend() -> None:
     shown = {name: found[name].visible for name in over_time.PERCENTILES}
     assert [name for name, visible in shown.items() if visible is True] == ["p50", "p99"]
     assert {shown[name] for name in ("p90", "p95", "p99.9")} == {"legendonly"}
+
+
+def test_the_percentiles_that_are_asked_for_are_shown_instead() -> None:
+    found = lines(drawn(disturbed(CUT), percentiles=["p90", "p99.9"]))
+    visible = [name for name in over_time.PERCENTILES if found[name].visible is True]
+    assert visible == ["p90", "p99.9"]
 
 
 def test_the_ground_is_grey_outside_of_the_window_and_coloured_until_a_fault_is_mended() -> None:

@@ -67,9 +67,10 @@ def test_faults_are_labelled_and_the_ground_is_grey_until_they_are_mended() -> N
 
 
 def test_labels_that_are_close_stand_side_by_side_or_above_each_other() -> None:
-    placed = timeline.labels([event(4.0), event(4.1), event(3.9)], 9.0)
+    times_s = (4.0, 4.1, 3.9, 3.6)
+    placed = timeline.labels([event(time_s, "host 0 killed") for time_s in times_s], 9.0)
     assert [(label.level, label.is_left_of_mark) for label in placed] == [
-        *((0, False), (1, False), (0, True)),
+        *((0, False), (1, False), (2, False), (0, True)),
     ]
 
 
@@ -83,6 +84,16 @@ def test_where_there_is_no_room_faults_are_labelled_and_the_rest_is_not() -> Non
     placed = [label.event for label in timeline.labels(crowd, 9.0)]
     assert placed[:2] == crowd[6:]
     assert len(placed) < len(crowd)
+
+
+def test_every_mark_knows_its_run_and_the_lines_say_what_was_set() -> None:
+    tables = disturbed(KILL, protocols=("jpaxos",), repeats=2)
+    runs = tables.runs.assign(window=77).set_axis(tables.runs["run_id"].tolist())
+    figure = timeline.draw(*tables._replace(runs=runs))
+    of_rows = [{*trace.customdata} for trace in figure.data]
+    assert of_rows == [{"jpaxos-3-1000-0-0"}] * 4 + [{"jpaxos-3-1000-1-0"}] * 4
+    lines = [trace for trace in figure.data if trace.mode != "markers"]
+    assert all("window: 77" in line.hovertemplate for line in lines)
 
 
 def test_a_run_without_any_reply_is_drawn() -> None:
