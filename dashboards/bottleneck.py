@@ -137,19 +137,21 @@ def _what_else(run: Mapping[Any, Any]) -> str:
 def _on_this_machine(
     run: Mapping[Any, Any], counters: pd.DataFrame, used: pd.DataFrame
 ) -> Iterator[str]:
-    """Say how busy the machine was that all hosts and clients shared."""
+    """Say how busy the machine was that all hosts and clients shared, or the nodes they were on."""
     if run["backend"] == "sim":
         yield "Hosts take no time for anything: what is left is the network's."
         return
     window = in_window(counters, run["warmup_s"], run["duration_s"])
     cores = float(window["cpu_s"].sum()) / run["duration_s"]
-    yield (
-        f"All hosts and clients together kept {theme.significant(cores)} of this machine's "
-        f"{run['cores']:.0f} cores busy: what is measured is the machine."
-    )
+    busy = f"All hosts and clients together kept {theme.significant(cores)}"
+    if run["nodes"] > 1:  # What cores the others have is not recorded.
+        yield f"{busy} cores busy; the hosts lived on {run['nodes']:.0f} nodes."
+    else:
+        there = f"of this machine's {run['cores']:.0f} cores"
+        yield f"{busy} {there} busy: what is measured is the machine."
     leader, others = used[used["leads"]], used[~used["leads"]]
     if len(leader) and len(others):
         yield (
-            f"The leader's host took {theme.significant(leader['cpu_cores'].mean())} of them, "
+            f"The leader's host took {theme.significant(leader['cpu_cores'].mean())} cores, "
             f"each other host {theme.significant(others['cpu_cores'].mean())} on average."
         )

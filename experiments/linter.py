@@ -55,7 +55,6 @@ GROWTH_SHARE_MIN = 0.2
 BOUND_SHARE = 0.9
 """The share of its computed limit from which on that limit, and not the clients, bounds a run."""
 
-
 PERCENTILE = "latency_ms_p99"
 """The percentile that is looked at where no other is asked for."""
 
@@ -366,12 +365,17 @@ def _client_bound(evidence: Evidence) -> Found:
     curve = [key for key in POINT if key != "clients"]
     most = closed.groupby(curve)["clients"].transform("max")
     is_bound = closed["throughput_rps"] >= BOUND_SHARE * closed["limit_rps"]  # Never by nan.
-    peaks = closed[(closed["clients"] == most) & ~is_bound]
+    is_ordered = (closed["backend"] != "null_actor") & ~closed["protocol"].isin(_UNORDERED)
+    peaks = closed[(closed["clients"] == most) & ~is_bound & is_ordered]
     for config, (run_id,) in zip(_configs(peaks), _each(peaks), strict=True):
         room = requests_in_open_batches(config)
         if config.clients <= room:
             load = f"{config.clients:,} requests are there at most"
             yield run_id, f"{load}, and the open batches have room for {room:,}"
+
+
+_UNORDERED = [name for name, protocol in PROTOCOLS.items() if not protocol.is_replicated]
+"""Whose requests wait for no batch."""
 
 
 def requests_in_open_batches(config: RunConfig) -> int:
@@ -383,7 +387,8 @@ def requests_in_open_batches(config: RunConfig) -> int:
     else:
         bytes_max, batches = config.batch_bytes_max, config.window
     rows = (bytes_max - HEADER_BYTES) // (ROW_BYTES + config.request_bytes)
-    return int(batches * max(1, rows))
+    has_batches = protocol is None or protocol.has_batches
+    return int(batches * (max(1, rows) if has_batches else 1))
 
 
 # --- What went wrong on the way -----------------------------------------------------------------

@@ -49,6 +49,8 @@ class Protocol(NamedTuple):
     coordinator: Callable[[ReplicaId, Config, Records], Node] | None = None
     is_replicated: bool = True
     """Whether there may be several hosts, of which some may crash: what there is to be checked."""
+    has_batches: bool = True
+    """Whether several requests are ordered at once."""
 
     @property
     def clients_talk_to(self) -> Role:
@@ -78,12 +80,14 @@ PROTOCOLS: dict[str, Protocol] = {
             "multipaxos",
             "Multi-Paxos, one request per instance: clients talk to the leader",
             _multipaxos,
+            has_batches=False,
         ),
         Protocol(
             "unreplicated",
             "no replication: one host executes and answers, to compare the others with",
             UnreplicatedServer,
             is_replicated=False,
+            has_batches=False,
         ),
     )
 }

@@ -243,14 +243,21 @@ def _points(
     marks: Mapping[str, pd.DataFrame],
 ) -> Any:
     keys = point_settings(runs_a, runs_b)
-    sides = {"Before": runs_a, "After": runs_b}
+    sides = {"Before": _by_point(runs_a, keys), "After": _by_point(runs_b, keys)}
+    marks_of = {name: dict(iter(of_side.groupby("run_id"))) for name, of_side in marks.items()}
+    none = marks["After"].iloc[:0]
     rows = []
     for row in points.to_dict("records"):
-        runs_of = {name: _runs_of(row, runs, keys) for name, runs in sides.items()}
-        its_own = pd.concat(
-            marks[name][marks[name]["run_id"].isin(runs_of[name]["run_id"])] for name in sides
-        )
-        links = [_run_link(name, runs) for name, runs in runs_of.items() if len(runs)]
+        point = tuple(row[key] for key in keys)
+        runs_of = {name: runs[point] for name, runs in sides.items() if point in runs}
+        marked = [
+            marks_of[name][run_id]
+            for name, runs in runs_of.items()
+            for run_id in runs["run_id"]
+            if run_id in marks_of[name]
+        ]
+        its_own = pd.concat(marked) if marked else none
+        links = [_run_link(name, runs) for name, runs in runs_of.items()]
         rows.append(
             [
                 _point(row),
@@ -265,14 +272,14 @@ def _points(
     )
 
 
-def _runs_of(row: Mapping[Any, Any], runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the runs of a point: a row of `experiments.compare.compare`."""
-    is_of = (runs[list(keys)] == pd.Series({key: row[key] for key in keys})).all(axis=1)
-    return runs[is_of]
+def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> Mapping[tuple[Any, ...], pd.DataFrame]:
+    """Return the runs of each point, by its settings as `experiments.compare.compare` has them."""
+    runs = runs.assign(is_sound=is_sound(runs))
+    return dict(iter(runs.groupby([*keys], sort=False, observed=True))) if keys else {(): runs}
 
 
 def _marked(shown: Any, marks: pd.DataFrame, column: str) -> Any:
-    mark = care.mark(marks[marks["column"] == column])
+    mark = care.mark(marks[marks["column"] == column]) if len(marks) else ()
     return dmc.Group([shown, *mark], wrap="nowrap", gap="xs")
 
 
@@ -303,7 +310,7 @@ def _measure(row: Mapping[Any, Any], measure: str, marks: pd.DataFrame) -> Any:
 
 def _run_link(name: str, runs: pd.DataFrame) -> Any:
     """Return a link to a run of a point, a sound one if there is any."""
-    sound = runs[is_sound(runs)]
+    sound = runs[runs["is_sound"]]
     run = (sound if len(sound) else runs).iloc[0]
     href = one_run.link(str(run["folder"]), str(run["run_id"]))
     return link(name.lower(), href)

@@ -27,11 +27,17 @@ def counters(run: dict[str, Any], cores: float = 0.5) -> pd.DataFrame:
 
 
 def test_without_limits_the_machine_is_what_is_measured() -> None:
-    said = explain(RUN, counters(RUN, cores=1.0))
+    said = explain(RUN | {"nodes": 1}, counters(RUN, cores=1.0))
     assert said.headline == "No limits are modelled"
     # The leader's host, two others, and the clients.
     assert "kept 1.30 of this machine's 2 cores busy" in said.sentences[0]
-    assert "The leader's host took 1.00 of them, each other host 0.100" in said.sentences[1]
+    assert "The leader's host took 1.00 cores, each other host 0.100" in said.sentences[1]
+
+
+def test_without_limits_on_several_nodes_no_one_machine_is_what_is_measured() -> None:
+    said = explain(RUN | {"nodes": 3}, counters(RUN, cores=1.0))
+    assert "kept 1.30 cores busy; the hosts lived on 3 nodes." in said.sentences[0]
+    assert "machine" not in " ".join(said.sentences)
 
 
 def test_in_virtual_time_without_limits_no_machine_is_measured() -> None:

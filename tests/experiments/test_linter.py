@@ -228,6 +228,8 @@ def test_closed_loop_clients_have_no_queue() -> None:
         ("jpaxos", 4_700, False),
         ("spaxos", 14_000, True),  # So many from each of 3 hosts.
         ("spaxos", 14_100, False),
+        ("multipaxos", 2, True),  # A request an instance.
+        ("multipaxos", 3, False),
     ],
 )
 def test_clients_that_fit_into_the_open_batches_bound_a_run(
@@ -235,6 +237,12 @@ def test_clients_that_fit_into_the_open_batches_bound_a_run(
 ) -> None:
     runs = runs_of((protocol,), clients=(clients,)).assign(duration_s=5.0)
     assert ("client-bound" in rules(runs)) == is_told
+
+
+@pytest.mark.parametrize("what", [{"backend": "null_actor"}, {"protocol": "unreplicated"}])
+def test_who_orders_nothing_has_no_batches_to_fill(what: dict[str, str]) -> None:
+    runs = runs_of(("jpaxos",), clients=(100,)).assign(duration_s=5.0, replicas=1, **what)
+    assert "client-bound" not in rules(runs)
 
 
 def test_only_the_most_clients_of_a_sweep_are_taken_for_a_peak() -> None:
