@@ -121,10 +121,11 @@ def _started(*options: str, token: str = "") -> Iterator[subprocess.Popen[bytes]
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    ray = psutil.Process(process.pid)
     try:
         yield process
     finally:
-        _end(psutil.Process(process.pid))
+        _end(ray)
 
 
 def environment(token: str = "") -> dict[str, str]:
@@ -159,6 +160,8 @@ def _wait_until(is_so: Callable[[], bool], ray: subprocess.Popen[bytes]) -> None
 
 
 def _end(ray: psutil.Process) -> None:
+    if not ray.is_running():  # It has ended by itself.
+        return
     family = [ray, *ray.children(recursive=True)]
     ray.terminate()
     _, left = psutil.wait_procs(family, PATIENCE_S)

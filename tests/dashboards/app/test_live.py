@@ -262,13 +262,14 @@ def test_a_run_on_ray_in_another_process_is_watched_to_its_end(live: Page, tmp_p
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
         expect(live.get_by_text("0 of 1 runs")).to_be_visible()
-        expect(live.get_by_text("Happened:")).to_contain_text("host 0 (leader) killed")
-        expect(live.get_by_text("Happened:")).to_contain_text("leads view 1")
+        happened, in_time = live.get_by_text("Happened:"), {"timeout": 1e3 * PATIENCE_S}
+        expect(happened).to_contain_text("host 0 (leader) killed", **in_time)
+        expect(happened).to_contain_text("leads view 1", **in_time)
         wait_until(live, "it.data?.[0].x.length >= 5")
         throughput, p50 = drawn(live, "it.data.slice(0, 2).map(line => line.y)")
         assert max(filter(None, throughput)) > 0
         assert max(filter(None, p50)) > 0
-        expect(live.get_by_text("has ended")).to_be_visible()
+        expect(live.get_by_text("has ended")).to_be_visible(**in_time)
         told = running.communicate(timeout=PATIENCE_S)[0]
     finally:
         running.kill()
