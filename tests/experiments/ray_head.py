@@ -90,7 +90,7 @@ def head(token: str = "") -> Iterator[Head]:
         with _started("--head", f"--temp-dir={folder}/ray", *ports, token=token) as process:
             address = f"http://127.0.0.1:{dashboard}"
             _wait_until(lambda: _answers(address), process)
-            yield Head(
+            started = Head(
                 address=address,
                 folder=Path(folder),
                 gcs=f"127.0.0.1:{gcs}",
@@ -98,6 +98,9 @@ def head(token: str = "") -> Iterator[Head]:
                 metrics=f"http://127.0.0.1:{metrics}/metrics",
                 process=psutil.Process(process.pid),
             )
+            if not token:
+                _wait_until(lambda: started.nodes() > 0, process)
+            yield started
 
 
 @contextmanager
@@ -105,7 +108,7 @@ def further_node(head: Head) -> Iterator[None]:
     """Start one more node of the cluster, on the same machine; one at a time, or ports collide."""
     agent, metrics = _free_ports(2)
     ports = (f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}")
-    before = max(1, head.nodes())  # The first may not be listed yet.
+    before = head.nodes()
     with _started(f"--address={head.gcs}", *ports) as process:
         _wait_until(lambda: head.nodes() > before, process)
         yield
