@@ -1,4 +1,7 @@
-"""Curves that failed runs cut off: those with loads of which no run counts."""
+"""Curves that failed runs cut off: those with loads of which no run counts.
+
+Loads below all that count cut off nothing: no peak is there.
+"""
 
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -36,5 +39,7 @@ def _cut_off(runs: pd.DataFrame, along: str) -> Iterator[CutOff]:
     for curve in split(runs, along):
         counted = curve.rows.loc[is_sound(curve.rows), along]
         lost = curve.rows[~curve.rows[along].isin(counted)].drop_duplicates(along)
+        if counted.size:
+            lost = lost[lost[along] > counted.min()]
         if len(lost):
             yield CutOff(curve, lost)

@@ -150,6 +150,13 @@ def test_failed_runs_that_cut_off_a_curve_are_warned_of_before_anything_is_compa
     assert "failed ones cut these curves off" in ratio
 
 
+def test_failed_runs_at_the_lowest_load_cut_off_no_peak() -> None:
+    found = said(all_lost(two_points(2e6, 5e5), "spaxos", 10))
+    assert "Cut off by failed runs" not in found
+    (ratio,) = found["S-Paxos against JPaxos"].items
+    assert "cut these curves off" not in ratio
+
+
 def test_a_load_with_one_run_that_counts_is_not_cut_off() -> None:
     runs = runs_of(clients=(10, 100))
     assert "Cut off by failed runs" not in said(failed(runs, 0, outcome="timed out", safety=""))
