@@ -58,6 +58,7 @@ ol.contents { columns: 3 280px; margin: 28px 0 0; padding-left: 24px; font-size:
 .verdict, .severity { padding: 1px 8px; border-radius: 9px; font-weight: 600; white-space: nowrap; }
 .verdict.holds { background: #dcf1e7; color: #04543a; }
 .verdict.partly, .severity.warning { background: #fdf0c8; color: #6b4a00; }
+.verdict.untold { background: $grid; color: $ink; }
 .verdict.fails, .severity.error { background: #fbdcd3; color: #8a2800; }
 .severity.note { background: #e6ebf2; color: #33415c; }
 ul.care { margin: 12px 0 0; padding: 0; list-style: none; }

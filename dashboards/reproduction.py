@@ -63,6 +63,7 @@ _VERDICTS = {
     "reproduced": ("Holds", "holds"),
     "trend": ("Holds as a trend", "partly"),
     "not reproduced": ("Does not hold", "fails"),
+    "not measured": ("Not measured", "untold"),
 }
 """What a verdict of the scorecard is called, and its style on the page."""
 

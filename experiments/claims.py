@@ -17,7 +17,7 @@ from experiments import messages
 CLAIMED_TO_GROW_UP_TO = 11
 """Replicas."""
 
-Verdict = Literal["reproduced", "trend", "not reproduced"]
+Verdict = Literal["reproduced", "trend", "not reproduced", "not measured"]
 
 Points = Mapping[str, pd.DataFrame]
 """`experiments.summarise.summary` of each suite that was run, by its name."""
@@ -80,7 +80,7 @@ def _judged(claim: Claim, points: Points) -> Finding:
     try:
         return claim.judge({suite: claim.chosen(table) for suite, table in points.items()})
     except _NotMeasuredError as error:
-        return Finding("nothing", "not reproduced", str(error))
+        return Finding("nothing", "not measured", str(error))
 
 
 # --- Reading points -----------------------------------------------------------------------------

@@ -29,6 +29,9 @@ NUMBER = 100_000
 
 LEADER: ReplicaId = 0
 
+EVEN = 1.15
+"""Up to how many times as much the one host could do, for a limit to be every host's."""
+
 
 class Limit(NamedTuple):
     """The most that a system can do, and what keeps it from more."""
@@ -36,7 +39,7 @@ class Limit(NamedTuple):
     throughput_rps: float
     """inf where nothing is limited."""
     host: str
-    """"leader" or "follower"."""
+    """"the leader", "the follower", or "every host" where they are used about equally."""
     resource: str
     """"egress", "ingress" or "CPU"."""
 
@@ -60,15 +63,18 @@ def limit(config: LoadConfig) -> Limit:
             ("CPU", config.modelled_cores, used.cpu_s),
         )
     ]
-    return min(limits, key=lambda each: each.throughput_rps)
+    least = min(limits, key=lambda each: each.throughput_rps)
+    most = max(each.throughput_rps for each in limits if each.resource == least.resource)
+    is_even = config.replicas > 1 and most <= EVEN * least.throughput_rps
+    return least._replace(host="every host") if is_even else least
 
 
 def uses(config: LoadConfig) -> dict[str, Use]:
     """Return what a request takes of the leader's host and of a follower's, if there is one."""
     ledger = Ledger(config)
     _ROUNDS[config.protocol](ledger, config)
-    followers = {"follower": ledger.use(1)} if config.replicas > 1 else {}
-    return {"leader": ledger.use(LEADER), **followers}
+    followers = {"the follower": ledger.use(1)} if config.replicas > 1 else {}
+    return {"the leader": ledger.use(LEADER), **followers}
 
 
 def _bytes_per_s(mbit_s: float) -> float:

@@ -191,7 +191,12 @@ def _scorecard_table(scores: Sequence[Score], *, has_room: bool) -> Table:
     table = Table(title="Scorecard", title_justify="left", box=box.SIMPLE_HEAD, caption=caption)
     for column in ("claim", "paper", "ours", "verdict", *(["reason"] if has_room else [])):
         table.add_column(column, overflow="fold")
-    styles = {"reproduced": "green", "trend": "yellow", "not reproduced": "red"}
+    styles = {
+        "reproduced": "green",
+        "trend": "yellow",
+        "not reproduced": "red",
+        "not measured": "dim",
+    }
     for score in scores:
         verdict = f"[{styles[score.verdict]}]{score.verdict}[/]"
         reason = [score.reason] if has_room else []

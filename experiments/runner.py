@@ -242,6 +242,6 @@ def _bound(config: RunConfig) -> Row:
             _log.exception("no limit can be computed")
         else:
             if math.isfinite(bound.throughput_rps):
-                by = f"{bound.resource} of the {bound.host}"
+                by = f"{bound.resource} of {bound.host}"
                 return {"limit_rps": bound.throughput_rps, "limit_by": by}
     return {"limit_rps": math.nan, "limit_by": ""}

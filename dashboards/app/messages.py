@@ -244,7 +244,7 @@ def _beside_formula(protocol: str, replicas: int, votes: AcceptTo) -> list[Any]:
     note = (
         f"The formula for {theme.label(counted_as)}, {formula}, gives {found.formula}. Counted are "
         f"{found.messages}: {found.network_messages} over the network, and {unsent} that the "
-        "formula has everybody send to himself, or that ride on another: nobody has to send those."
+        "formula has everybody send to itself, or that ride on another: nobody has to send those."
     )
     same = (
         f"Without batches {theme.label(protocol)} sends what {theme.label(counted_as)} does."

@@ -1,6 +1,7 @@
 """One run: what bounded it, its numbers and what is to be said of them; over time, by host; how."""
 
 import html
+import math
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -395,7 +396,7 @@ def _recorded(run: "pd.Series[Any]") -> Any:
                 [*head[:2], head[3]],
                 ([*rows[key][:2], rows[key][3]] for key in default if key not in changed),
             ),
-            _folded("Verdict", facts, ([key, shown(run[key])] for key in _VERDICT if key in run)),
+            _folded("Verdict", facts, ([key, _fact(run[key])] for key in _VERDICT if key in run)),
             _folded(
                 "Provenance",
                 facts,
@@ -408,6 +409,10 @@ def _recorded(run: "pd.Series[Any]") -> Any:
         multiple=True,
         value=["Configuration: what differs from the defaults"],
     )
+
+
+def _fact(value: object) -> str:
+    return theme.GAP if isinstance(value, float) and math.isnan(value) else shown(value)
 
 
 def _folded(title: str, head: Sequence[str], rows: Any) -> Any:

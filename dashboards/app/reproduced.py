@@ -20,7 +20,12 @@ from experiments.linter import TOO_SHORT
 from experiments.results import ResultsError
 from experiments.summarise import is_sound
 
-_COLOURS = {"reproduced": "teal", "trend": "yellow", "not reproduced": "red"}
+_COLOURS = {
+    "reproduced": "teal",
+    "trend": "yellow",
+    "not reproduced": "red",
+    "not measured": "gray",
+}
 _HEAD = ("claim", "claimed", "ours", "verdict", "reason", "figures")
 
 SHOWN_IN: Mapping[str, Sequence[str]] = MappingProxyType(

@@ -53,7 +53,7 @@ def by_replicas(jpaxos: list[float], spaxos: list[float]) -> Points:
 def test_a_claim_whose_runs_all_failed_is_not_reproduced() -> None:
     of = points(srds12_replicas={("jpaxos", 3): 70e3, ("spaxos", 3): float("nan")})
     found = score("spaxos-peak", of)
-    assert (found.ours, found.verdict) == ("nothing", "not reproduced")
+    assert (found.ours, found.verdict) == ("nothing", "not measured")
     assert found.reason == "no sound run of spaxos in srds12_replicas"
 
 
@@ -155,7 +155,7 @@ SIMULATED = {"jpaxos_sim_3": 99.0, "spaxos_sim_3": 95.0}
         ({"jpaxos_live_3": 98.0, "spaxos_live_3": 83.0}, "trend"),
         ({"jpaxos_live_3": 98.0, "spaxos_live_3": 79.0}, "not reproduced"),
         ({"jpaxos_live_3": 130.0, "spaxos_live_3": 92.0}, "not reproduced"),
-        ({}, "not reproduced"),
+        ({}, "not measured"),
     ],
 )
 def test_the_model_is_judged_by_its_worst_point(live: dict[str, float], verdict: str) -> None:
