@@ -87,13 +87,18 @@ def copied(root: Path, to: Path) -> Path:
     return Path(shutil.copytree(root / "before", to / "one"))
 
 
-def test_what_else_the_results_say_is_told_where_it_is_unfolded(site: Site) -> None:
-    page = site.open("/")
-    what_was_run = page.get_by_text("What was run", exact=False)
-    expect(page.get_by_text("All that they say")).to_be_visible()
-    expect(what_was_run).to_have_count(0)
-    page.get_by_text("All that they say").press("Enter")
-    expect(what_was_run).to_be_visible()
+@pytest.mark.parametrize("name", ["of may", "20261128", "1e3"])
+def test_what_else_the_results_say_is_told_where_it_is_unfolded(
+    browser: Browser, root: Path, tmp_path: Path, name: str
+) -> None:
+    copied(root, tmp_path).rename(tmp_path / name)
+    with visited(browser, tmp_path) as site:
+        page = site.open("/")
+        what_was_run = page.get_by_text("What was run", exact=False)
+        expect(page.get_by_text("All that they say")).to_be_visible()
+        expect(what_was_run).to_have_count(0)
+        page.get_by_text("All that they say").press("Enter")
+        expect(what_was_run).to_be_visible()
 
 
 def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_path: Path) -> None:
