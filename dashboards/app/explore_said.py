@@ -143,7 +143,11 @@ def _told(library: Library, folder: str, name: str, count: int) -> Any:
 def rest_said(library: Library, folder: str, folders: Sequence[str]) -> list[Any]:
     """Return what `results_said` leaves out of one of the folders."""
     count = _shown_first(folders)
-    warnings, first, rest = _sorted(_findings(library, folder), count)
+    try:
+        findings = library.findings(folder)
+    except ResultsError as error:
+        return [_finding(library, folder, _untold(error))]
+    warnings, first, rest = _sorted(findings, count)
     longer = [
         each._replace(items=each.items[count:], about=each.about[count:], text="")
         for each in (*warnings, *first)
@@ -156,8 +160,12 @@ def _findings(library: Library, folder: str) -> Sequence[Finding]:
     try:
         return library.findings(folder)
     except ResultsError as error:
-        told = escape(str(error), quote=False)
-        return [Finding("These results cannot be told in words", told, [], is_warning=True)]
+        return [_untold(error)]
+
+
+def _untold(error: ResultsError) -> Finding:
+    told = escape(str(error), quote=False)
+    return Finding("These results cannot be told in words", told, [], is_warning=True)
 
 
 def _sorted(

@@ -4,7 +4,7 @@ Only what lies below the root can be read: no name leads out of it.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
@@ -79,14 +79,14 @@ class Library:
 
         Without any: an empty table without columns.
         """
-        return self._joined(names, lambda read: read.runs).reset_index(drop=True)
+        return _joined(dict(self._readable(names)), lambda read: read.runs).reset_index(drop=True)
 
     def points(self, names: Iterable[str]) -> pd.DataFrame:
         """Return the same of the points that `experiments.summarise.summary` makes of them.
 
         The index names a point by its folder and settings: also when more runs have come.
         """
-        return self._joined(names, lambda read: read.points)
+        return _joined(dict(self._readable(names)), lambda read: read.points)
 
     def unread(self, names: Iterable[str]) -> list[str]:
         """Say of each of these folders that has gone, or cannot be read, why."""
@@ -102,10 +102,11 @@ class Library:
         As `experiments.linter.lint` does of each folder by itself, since runs of two are no
         repeats of each other; only whether frames are mixed is asked of all of them together.
         """
-        runs = self.runs(names)
+        folders = dict(self._readable(names))  # Once: a folder may go at any moment.
+        runs = _joined(folders, lambda read: read.runs).reset_index(drop=True)
         if runs.empty:
             return pd.DataFrame(columns=["folder", *COLUMNS])
-        apart = self._joined(names, lambda read: read.linted(percentile))
+        apart = _joined(folders, lambda read: read.linted(percentile))
         apart = apart[apart["rule"] != MIXED_FRAMES]
         return pd.concat([apart, lint_between(runs)], ignore_index=True)
 
@@ -178,10 +179,6 @@ class Library:
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def _joined(self, names: Iterable[str], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
-        tables = [table(read).assign(folder=name) for name, read in self._readable(names)]
-        return pd.concat(tables) if tables else pd.DataFrame()
-
     def _readable(self, names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
         for name in dict.fromkeys(names):
             try:
@@ -201,6 +198,11 @@ class Library:
             if known is None or known.stamp != stamp:
                 known = self._known[name] = _Read(folder, stamp)
         return known
+
+
+def _joined(folders: Mapping[str, _Read], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
+    tables = [table(read).assign(folder=name) for name, read in folders.items()]
+    return pd.concat(tables) if tables else pd.DataFrame()
 
 
 def _name_of(folder: Path, settings: tuple[object, ...]) -> str:

@@ -119,6 +119,12 @@ def problem(title: str, *lines: str) -> Any:
     return dmc.Alert([dmc.Text(line, size="sm") for line in lines], title=title, color="orange")
 
 
+def gone(reasons: Sequence[str]) -> Any:
+    """Return a notice that results that were chosen are not there any more, for these reasons."""
+    reload = "Reload the page to choose among those that are there."
+    return problem("These results have gone, or cannot be read", *reasons, reload)
+
+
 def no_results(title: str, root: Path) -> Any:
     """Return a notice that there are no results below the root."""
     said = f"There are no results below {root} yet. This makes some in a minute or two:"

@@ -107,6 +107,7 @@ def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_
         page = site.open("/")
         expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
         expect(page.locator("#explore-said")).not_to_be_empty()
+        expect(page.get_by_role("button", name="Read with care")).to_be_visible()
         shutil.rmtree(folder)
         page.get_by_text("p50", exact=True).click()
         expect(page.get_by_text("one: no result folder of that name", exact=True)).to_be_visible()
