@@ -82,8 +82,8 @@ def link(text: str, href: str, *, loads: bool = False, size: str = _SMALL, heard
 
 def report_link(name: str) -> Any:
     """Return a link to the offline report of a result folder, or of a reproduction."""
-    # It leads to a file, not to a page.
-    return link("Report", f"/report/{quote(name)}", loads=True)
+    # It leads to a file, not to a page. Browsers take a dot at the end, the root's name, away.
+    return link("Report", f"/report/{quote(name) if name != '.' else ''}", loads=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, expect
 from dashboards.app import server
 from experiments import results
 from tests.dashboards.app.browsing import TRACES, Site, visited
+from tests.dashboards.app.test_reproduced import write
 
 PATIENCE_S = 60
 UNREACHABLE = "192.0.2.1"
@@ -159,6 +160,24 @@ def test_the_page_of_reports_leads_to_them_and_tells_of_what_is_broken(site: Sit
     with page.expect_download() as download:
         page.get_by_role("row", name="before").get_by_role("link", name="Report").click()
     assert download.value.suggested_filename == "paxoscope-before.html"
+
+
+def test_a_root_that_holds_results_itself_has_a_report(browser: Browser, root: Path) -> None:
+    with visited(browser, root / "before") as site:
+        assert reported(site, "results") == "paxoscope.html"
+
+
+def test_a_root_that_is_a_reproduction_has_a_report(browser: Browser, tmp_path: Path) -> None:
+    with visited(browser, write(tmp_path)) as site:
+        assert reported(site, "reproduction") == "paxoscope.html"
+
+
+def reported(site: Site, what: str) -> str:
+    """Return the name of the file that the report of what is there comes as."""
+    page = site.open("/reports")
+    with page.expect_download() as download:
+        page.get_by_role("row", name=f". {what}").get_by_role("link", name="Report").click()
+    return download.value.suggested_filename
 
 
 # --- Start and end ------------------------------------------------------------------------------
