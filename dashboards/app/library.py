@@ -30,7 +30,10 @@ Stamp = tuple[int, int]
 
 
 class Folder(NamedTuple):
-    """A result folder: its name, relative to the root, and why it cannot be read, if so."""
+    """A result folder: its name, relative to the root, and why it cannot be read, if so.
+
+    A name that is not UTF-8 is written with backslashes, and is a reason not to read it.
+    """
 
     name: str
     problem: str = ""
@@ -112,6 +115,8 @@ class Library:
 
     def path(self, name: str) -> Path:
         """Return where a result folder is; raises ResultsError where there is none of that name."""
+        if not _is_text(name):
+            raise ResultsError(f"{_shown(name)}: its name is not UTF-8")
         folder = self.root / name
         if not self._is_below(name) or not os.path.isfile(folder / RUNS_FILE):
             raise ResultsError(f"{name}: no result folder of that name")
@@ -120,7 +125,8 @@ class Library:
     def reproductions(self) -> list[str]:
         """Return the names of the folders with a reproduction's scorecard, the latest first."""
         found = (path / SCORECARD for path, files in self._walk() if SCORECARD in files)
-        return [self._name(path.parent) for path in _latest_first(found)]
+        names = (self._name(path.parent) for path in _latest_first(found))
+        return list(filter(_is_text, names))
 
     def reproduction(self, name: str) -> Path:
         """Return where one is; raises ResultsError where there is none, or it is not all there."""
@@ -134,7 +140,8 @@ class Library:
 
     def sweeps(self) -> list[str]:
         """Return the names of the folders in which a sweep goes on, or was stopped by force."""
-        return [self._name(path) for path, files in self._walk() if PROGRESS_FILE in files]
+        names = (self._name(path) for path, files in self._walk() if PROGRESS_FILE in files)
+        return list(filter(_is_text, names))
 
     def progress(self, name: str) -> Progress | None:
         """Return how far the sweep in a folder has come; None where there is none."""
@@ -167,7 +174,7 @@ class Library:
 
     def _folder(self, path: Path) -> Folder:
         name = self._name(path)
-        return Folder(name, self._problem(name))
+        return Folder(_shown(name), self._problem(name))
 
     def _problem(self, name: str) -> str:
         try:
@@ -198,6 +205,15 @@ class Library:
             if known is None or known.stamp != stamp:
                 known = self._known[name] = _Read(folder, stamp)
         return known
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name is Unicode: that of a file may be any bytes, and no page could be sent."""
+    return _shown(name) == name
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _joined(folders: Mapping[str, _Read], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:

@@ -18,9 +18,10 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
 from dashboards.app import server
-from experiments import results
+from experiments import progress, results
 from tests.dashboards.app.browsing import TRACES, Site, visited
 from tests.dashboards.app.test_reproduced import write
+from tests.experiments.test_progress import PROGRESS
 
 PATIENCE_S = 60
 UNREACHABLE = "192.0.2.1"
@@ -131,6 +132,28 @@ def test_what_nobody_foresaw_is_told_on_the_page(
     expect(page.get_by_text("ZeroDivisionError: of all things")).to_be_visible()
     expect(page.get_by_role("link", name="Explore")).to_be_visible()
     assert "the page Failing cannot be shown" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/", "its name is not UTF-8"),
+        ("/compare", "Nothing to compare yet"),
+        ("/reports", "its name is not UTF-8"),
+        ("/live", "results so far in good"),
+        ("/reproduction", "The S-Paxos evaluation, reproduced"),
+    ],
+)
+def test_a_name_that_is_not_utf_8_takes_no_page_down(
+    browser: Browser, root: Path, tmp_path: Path, path: str, said: str
+) -> None:
+    for name in (b"good", b"bad\xff"):
+        folder = tmp_path / os.fsdecode(name)
+        shutil.copytree(root / "before", folder / "suite")
+        (folder / "scorecard.json").write_text("[]")
+        progress.write(folder, PROGRESS)
+    with visited(browser, tmp_path) as site:
+        expect(site.open(path).get_by_text(said)).to_be_visible()
 
 
 # --- Reports ------------------------------------------------------------------------------------
