@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from dashboards import theme
 from dashboards.app import (
@@ -160,6 +161,7 @@ def _connect_controls(app: Dash, library: Library) -> None:
             "values": Input({"filter": ALL}, "value"),
             "keys": State({"filter": ALL}, "id"),
             "folders": State("explore-folders", "value"),
+            "drawn": State("explore-link", "data"),
         },
         prevent_initial_call=True,
     )
@@ -168,10 +170,13 @@ def _connect_controls(app: Dash, library: Library) -> None:
         values: list[list[str] | None],
         keys: list[dict[str, str]],
         folders: list[str],
+        drawn: str,
     ) -> dict[str, Any]:
         pairs = zip(keys, values, strict=True)
         filters = {key["filter"]: tuple(each) for key, each in pairs if each}
         view = View(folders=tuple(folders), filters=filters, **choices)
+        if view.to_query() == drawn:  # The controls have come with the figure.
+            raise PreventUpdate
         return {**_shown(Chosen.of(library, view)), "page": 1}
 
 

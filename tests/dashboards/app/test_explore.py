@@ -7,12 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from experiments import results
 from tests.dashboards.app.browsing import TRACES, Site, visited
 from tests.dashboards.result_set import disturbed, failed, runs_of
 from tests.dashboards.test_report import write_results
+
+NOTHING_NEW = 204
+"""What the server answers where nothing is to change."""
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -136,9 +139,29 @@ def test_what_an_axis_cannot_show_is_told(site: Site) -> None:
     expect(page.get_by_text(missing)).to_have_count(0)
 
 
-def test_filters_that_let_nothing_through_say_so(site: Site) -> None:
+def test_filters_that_let_nothing_through_say_so_and_can_be_cleared(site: Site) -> None:
     page = site.open("/", filters=json.dumps(["clients", "none of these"]))
     expect(page.get_by_text("No point passes these filters")).to_be_visible()
+    page.get_by_role("textbox", name="clients", exact=True).press("Backspace")
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+
+
+def test_other_folders_are_drawn_once(site: Site) -> None:
+    page = site.open("/", folders="before")
+    expect(page.locator(TRACES)).to_have_count(2)
+    drawn: list[int] = []
+
+    def hear(response: Response) -> None:
+        asked_for = str(json.loads(response.request.post_data or "{}").get("output"))
+        if any(part in asked_for for part in ("explore-main.children", "explore-count.children")):
+            drawn.append(response.status)
+
+    page.on("response", hear)
+    choose(page, "Results", "after")
+    expect(page.get_by_text("8 points from 8 sound runs")).to_be_visible()
+    choose(page, "Colour by", "folder")
+    page.wait_for_url("**colour=folder**")
+    assert [status for status in drawn if status != NOTHING_NEW] == [200, 200]
 
 
 def test_a_percentile_and_a_scale_change_the_figure_and_the_link(site: Site) -> None:
