@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from dashboards import theme
 from dashboards.app import (
@@ -31,7 +32,7 @@ from dashboards.app.drawings import (
 )
 from dashboards.app.library import Folder, Library
 from dashboards.app.metrics import METRICS, SETTINGS
-from dashboards.app.parts import graph, no_results, problem
+from dashboards.app.parts import gone, graph, no_results, problem
 from dashboards.app.view import NONE, PROTOCOL, View
 from experiments.results import ResultsError
 
@@ -40,8 +41,6 @@ _CONTROLS_PIXELS = 290
 _BLANK_PIXELS = 110
 """Of a figure in which there is nothing: as high as its menu takes."""
 
-_GONE = "These results have gone, or cannot be read"
-_RELOAD = "Reload the page to choose among those that are there."
 _LOADS_MIN = 3
 """Loads of a curve at least, for it to show where it goes flat."""
 
@@ -162,6 +161,7 @@ def _connect_controls(app: Dash, library: Library) -> None:
             "values": Input({"filter": ALL}, "value"),
             "keys": State({"filter": ALL}, "id"),
             "folders": State("explore-folders", "value"),
+            "drawn": State("explore-link", "data"),
         },
         prevent_initial_call=True,
     )
@@ -170,10 +170,13 @@ def _connect_controls(app: Dash, library: Library) -> None:
         values: list[list[str] | None],
         keys: list[dict[str, str]],
         folders: list[str],
+        drawn: str,
     ) -> dict[str, Any]:
         pairs = zip(keys, values, strict=True)
         filters = {key["filter"]: tuple(each) for key, each in pairs if each}
         view = View(folders=tuple(folders), filters=filters, **choices)
+        if view.to_query() == drawn:  # The controls have come with the figure.
+            raise PreventUpdate
         return {**_shown(Chosen.of(library, view)), "page": 1}
 
 
@@ -324,8 +327,8 @@ def _blank() -> Any:
 
 def _notice(chosen: Chosen, drawing: Drawing) -> Any:
     """Return why less is drawn than was asked for; None where all of it is."""
-    if gone := chosen.library.unread(chosen.view.folders):
-        return problem(_GONE, *gone, _RELOAD)
+    if reasons := chosen.library.unread(chosen.view.folders):
+        return gone(reasons)
     if chosen.points.empty:
         return problem("No point passes these filters", "Clear one of them.")
     if missing := drawings.missing(chosen, drawing):
@@ -385,8 +388,8 @@ def _nothing_sound(library: Library, view: View) -> list[Any]:
     if not view.folders:
         said = "Choose results on the left."
         return [dmc.Alert(said, title="Nothing is chosen", color="blue")]
-    if gone := library.unread(view.folders):
-        return [problem(_GONE, *gone, _RELOAD)]
+    if reasons := library.unread(view.folders):
+        return [gone(reasons)]
     return [
         problem("No run of these results counts", "Why that is, run by run, is in the table."),
         explore_table.layout(replace(view, page=max(1, view.page))),

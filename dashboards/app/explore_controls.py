@@ -19,6 +19,9 @@ NAMES = ("figure", "x", "y", "percentile", "colour", "facet", "log_x", "log_y")
 FILTERS_AT_ONCE = 6
 """Filters that are there without being added; more would be a long way down."""
 
+_NOTHING = "(none)"
+"""What an empty value is called."""
+
 
 def controls(points: pd.DataFrame, view: View) -> Any:
     """Return the controls for points, at least one, set to a view that fits them."""
@@ -84,22 +87,26 @@ def removable(key: str, points: pd.DataFrame, view: View) -> Any:
 
 def filter_of(key: str, points: pd.DataFrame, view: View) -> Any:
     """Return the control that filters by a setting: its id is {"filter": key}."""
-    values = {shown(value): value for value in sorted(points[key].unique().tolist())}
+    chosen = list(dict.fromkeys(view.filters.get(key, ())))
+    values = sorted(points[key].unique().tolist())
+    options = {shown(value): _option(key, value) for value in values}
+    # Also what no point has, where a link or other results left it: else it could not be cleared.
+    options |= {text: text or _NOTHING for text in chosen if text not in options}
     return dmc.MultiSelect(
         id={"filter": key},
         label=key,
         placeholder="all",
-        data=[{"value": text, "label": _option(key, value)} for text, value in values.items()],
-        value=[each for each in view.filters.get(key, ()) if each in values],
+        data=[_item(text, label) for text, label in options.items()],
+        value=chosen,
         clearable=True,
-        searchable=len(values) > 10,
+        searchable=len(options) > 10,
         size="xs",
     )
 
 
 def _option(key: str, value: object) -> str:
     is_closed_loop = key == "arrival_rate_rps" and not value
-    return worded(key, value) if is_closed_loop else shown(value) or "(none)"
+    return worded(key, value) if is_closed_loop else shown(value) or _NOTHING
 
 
 def _filters_at_once(points: pd.DataFrame) -> list[str]:

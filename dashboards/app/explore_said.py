@@ -28,6 +28,9 @@ FOLDERS_SAID = 3
 _FIRST = 2
 """Findings of a folder that are told at first, and sentences of each; half of it of several."""
 
+_IN = "in "
+"""Before a folder's name in an id: Dash finds no component whose id reads as a number."""
+
 _FURTHER = {
     "/reproduction": ("Reproduction", "the claims of the S-Paxos paper, tested"),
     "/compare": ("Compare", "two results, point by point"),
@@ -62,7 +65,8 @@ def connect(app: Dash, library: Library) -> None:
     def unfold(clicks: int | None, folders: list[str]) -> Any:
         if not clicks or not isinstance(ctx.triggered_id, dict):
             return no_update
-        return rest_said(library, ctx.triggered_id["unfold"], folders)
+        folder = ctx.triggered_id["unfold"].removeprefix(_IN)
+        return rest_said(library, folder, folders)
 
 
 def point_said(library: Library, point: "pd.Series[Any]") -> Any:
@@ -127,8 +131,8 @@ def _told(library: Library, folder: str, name: str, count: int) -> Any:
             ),
             html.Details(
                 [
-                    html.Summary("All that they say", id={"unfold": folder}),
-                    html.Div("...", id={"unfolded": folder}),
+                    html.Summary("All that they say", id={"unfold": _IN + folder}),
+                    html.Div("...", id={"unfolded": _IN + folder}),
                 ]
             ),
         ],
@@ -139,7 +143,11 @@ def _told(library: Library, folder: str, name: str, count: int) -> Any:
 def rest_said(library: Library, folder: str, folders: Sequence[str]) -> list[Any]:
     """Return what `results_said` leaves out of one of the folders."""
     count = _shown_first(folders)
-    warnings, first, rest = _sorted(_findings(library, folder), count)
+    try:
+        findings = library.findings(folder)
+    except ResultsError as error:
+        return [_finding(library, folder, _untold(error))]
+    warnings, first, rest = _sorted(findings, count)
     longer = [
         each._replace(items=each.items[count:], about=each.about[count:], text="")
         for each in (*warnings, *first)
@@ -152,8 +160,12 @@ def _findings(library: Library, folder: str) -> Sequence[Finding]:
     try:
         return library.findings(folder)
     except ResultsError as error:
-        told = escape(str(error), quote=False)
-        return [Finding("These results cannot be told in words", told, [], is_warning=True)]
+        return [_untold(error)]
+
+
+def _untold(error: ResultsError) -> Finding:
+    told = escape(str(error), quote=False)
+    return Finding("These results cannot be told in words", told, [], is_warning=True)
 
 
 def _sorted(

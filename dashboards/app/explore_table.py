@@ -1,6 +1,6 @@
 """The table below the figure: every point with its numbers and runs, and what does not count."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import unescape
 from typing import Any
 
@@ -13,7 +13,7 @@ from dashboards.app import care, one_run
 from dashboards.app.explore_doubts import link_to, lost_runs, said, telling
 from dashboards.app.library import Library
 from dashboards.app.metrics import SETTINGS
-from dashboards.app.parts import keep_link
+from dashboards.app.parts import gone, keep_link
 from dashboards.app.view import NONE, PROTOCOL, SORTS, View
 from dashboards.series import cpu_per_request
 from dashboards.settings import worded
@@ -91,13 +91,16 @@ def connect(app: Dash, library: Library) -> None:
 
 def page_of(library: Library, view: View) -> tuple[Any, int]:
     """Return a page of the table that a view tells of, and how many pages there are."""
-    rows = _rows(library, view)
-    if rows.empty:
-        return dmc.Text("Nothing passes these filters.", size="sm"), 1
+    runs, rows = library.runs(view.folders), _rows(library, view)
+    if runs.empty or rows.empty:
+        reasons = library.unread(view.folders)
+        nothing = dmc.Text("Nothing passes these filters.", size="sm")
+        return gone(reasons) if reasons else nothing, 1
     rows = _sorted(rows, view.sort)
     pages = max(1, -(-len(rows) // ROWS_MAX))
     first = ROWS_MAX * (min(max(1, view.page), pages) - 1)
-    return _table(library, view, rows, rows.iloc[first : first + ROWS_MAX]), pages
+    page = rows.iloc[first : first + ROWS_MAX]
+    return _table(page, _columns(rows), runs, said(library, view)), pages
 
 
 def _rows(library: Library, view: View) -> pd.DataFrame:
@@ -121,10 +124,9 @@ def _columns(rows: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys([PROTOCOL, *telling(rows), "clients"]))
 
 
-def _table(library: Library, view: View, rows: pd.DataFrame, page: pd.DataFrame) -> Any:
-    columns = _columns(rows)
-    runs = library.runs(page["folder"].unique())
-    doubts = said(library, view)
+def _table(
+    page: pd.DataFrame, columns: Sequence[str], runs: pd.DataFrame, doubts: pd.DataFrame
+) -> Any:
     heads = [*(_head(key) for key in columns), *(title for title, _ in _NUMBERS.values()), "CPU"]
     body = [
         dmc.TableTr(

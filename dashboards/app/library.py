@@ -4,7 +4,7 @@ Only what lies below the root can be read: no name leads out of it.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
@@ -30,7 +30,10 @@ Stamp = tuple[int, int]
 
 
 class Folder(NamedTuple):
-    """A result folder: its name, relative to the root, and why it cannot be read, if so."""
+    """A result folder: its name, relative to the root, and why it cannot be read, if so.
+
+    A name that is not UTF-8 is written with backslashes, and is a reason not to read it.
+    """
 
     name: str
     problem: str = ""
@@ -79,14 +82,14 @@ class Library:
 
         Without any: an empty table without columns.
         """
-        return self._joined(names, lambda read: read.runs).reset_index(drop=True)
+        return _joined(dict(self._readable(names)), lambda read: read.runs).reset_index(drop=True)
 
     def points(self, names: Iterable[str]) -> pd.DataFrame:
         """Return the same of the points that `experiments.summarise.summary` makes of them.
 
         The index names a point by its folder and settings: also when more runs have come.
         """
-        return self._joined(names, lambda read: read.points)
+        return _joined(dict(self._readable(names)), lambda read: read.points)
 
     def unread(self, names: Iterable[str]) -> list[str]:
         """Say of each of these folders that has gone, or cannot be read, why."""
@@ -102,15 +105,18 @@ class Library:
         As `experiments.linter.lint` does of each folder by itself, since runs of two are no
         repeats of each other; only whether frames are mixed is asked of all of them together.
         """
-        runs = self.runs(names)
+        folders = dict(self._readable(names))  # Once: a folder may go at any moment.
+        runs = _joined(folders, lambda read: read.runs).reset_index(drop=True)
         if runs.empty:
             return pd.DataFrame(columns=["folder", *COLUMNS])
-        apart = self._joined(names, lambda read: read.linted(percentile))
+        apart = _joined(folders, lambda read: read.linted(percentile))
         apart = apart[apart["rule"] != MIXED_FRAMES]
         return pd.concat([apart, lint_between(runs)], ignore_index=True)
 
     def path(self, name: str) -> Path:
         """Return where a result folder is; raises ResultsError where there is none of that name."""
+        if not _is_text(name):
+            raise ResultsError(f"{_shown(name)}: its name is not UTF-8")
         folder = self.root / name
         if not self._is_below(name) or not os.path.isfile(folder / RUNS_FILE):
             raise ResultsError(f"{name}: no result folder of that name")
@@ -119,7 +125,8 @@ class Library:
     def reproductions(self) -> list[str]:
         """Return the names of the folders with a reproduction's scorecard, the latest first."""
         found = (path / SCORECARD for path, files in self._walk() if SCORECARD in files)
-        return [self._name(path.parent) for path in _latest_first(found)]
+        names = (self._name(path.parent) for path in _latest_first(found))
+        return list(filter(_is_text, names))
 
     def reproduction(self, name: str) -> Path:
         """Return where one is; raises ResultsError where there is none, or it is not all there."""
@@ -133,7 +140,8 @@ class Library:
 
     def sweeps(self) -> list[str]:
         """Return the names of the folders in which a sweep goes on, or was stopped by force."""
-        return [self._name(path) for path, files in self._walk() if PROGRESS_FILE in files]
+        names = (self._name(path) for path, files in self._walk() if PROGRESS_FILE in files)
+        return list(filter(_is_text, names))
 
     def progress(self, name: str) -> Progress | None:
         """Return how far the sweep in a folder has come; None where there is none."""
@@ -166,7 +174,7 @@ class Library:
 
     def _folder(self, path: Path) -> Folder:
         name = self._name(path)
-        return Folder(name, self._problem(name))
+        return Folder(_shown(name), self._problem(name))
 
     def _problem(self, name: str) -> str:
         try:
@@ -177,10 +185,6 @@ class Library:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
-
-    def _joined(self, names: Iterable[str], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
-        tables = [table(read).assign(folder=name) for name, read in self._readable(names)]
-        return pd.concat(tables) if tables else pd.DataFrame()
 
     def _readable(self, names: Iterable[str]) -> Iterator[tuple[str, _Read]]:
         for name in dict.fromkeys(names):
@@ -201,6 +205,20 @@ class Library:
             if known is None or known.stamp != stamp:
                 known = self._known[name] = _Read(folder, stamp)
         return known
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name is Unicode: that of a file may be any bytes, and no page could be sent."""
+    return _shown(name) == name
+
+
+def _shown(name: str) -> str:
+    return name.encode(errors="backslashreplace").decode()
+
+
+def _joined(folders: Mapping[str, _Read], table: Callable[[_Read], pd.DataFrame]) -> pd.DataFrame:
+    tables = [table(read).assign(folder=name) for name, read in folders.items()]
+    return pd.concat(tables) if tables else pd.DataFrame()
 
 
 def _name_of(folder: Path, settings: tuple[object, ...]) -> str:

@@ -27,7 +27,7 @@ from dashboards.figures import explore, now
 from dashboards.series import SETTINGS
 from dashboards.settings import shown
 from experiments.estimate import duration
-from experiments.progress import SILENT_S, CurrentRun, Progress
+from experiments.progress import SILENT_S, CurrentRun, Moment, Progress
 
 PERIOD_MS = 400
 RUNS_SHOWN = 8
@@ -128,7 +128,7 @@ def connect(app: Dash, library: Library) -> None:
             answer |= _of_sweep(library, followed, told, drawn["sweep"])
         # Plotly cannot draw what is not there.
         if told is not None and told.run is not None and not is_hidden["run"]:
-            answer |= _of_run(told.run, drawn["run"])
+            answer |= _of_run(followed.name, told.run, drawn["run"])
         if not is_hidden["results"]:
             answer |= _of_results(library, answer["sweep"], drawn["results"])
         return dict.fromkeys(_OUTPUTS, no_update) | answer
@@ -178,17 +178,25 @@ def _of_sweep(library: Library, followed: Followed, told: Progress, drawn: _Draw
     return answer
 
 
-def _of_run(run: CurrentRun, drawn: _Drawn) -> _Answer:
+def _of_run(folder: str, run: CurrentRun, drawn: _Drawn) -> _Answer:
     """Return the figure, if it must be drawn anew, and else what to add to it."""
-    until_s = run.moments[-1].time_s if run.moments else 0.0
-    about = {"run_id": run.run_id, "events": len(run.events), "until_s": until_s}
-    if any(drawn.get(key) != about[key] for key in ("run_id", "events")):
-        return {"figure": now.draw(run), "run": about}
-    moments = [moment for moment in run.moments if moment.time_s > drawn["until_s"]]
-    if not moments:
+    known = [_measured(moment) for moment in run.moments]
+    about = {"folder": folder, "run_id": run.run_id, "events": len(run.events)}
+    last = {"last": known[-1] if known else None}
+    if drawn == about | last:
         return {}
-    added = now.extension(run, moments)
-    return {"added": [added, list(range(len(added["y"])))], "run": about}
+    # Its id is that of its settings: the same run may be going on elsewhere, or have begun again.
+    is_longer = drawn.get("last") in known and all(drawn[key] == about[key] for key in about)
+    if not is_longer:
+        return {"figure": now.draw(run), "run": about | last}
+    added = now.extension(run, run.moments[known.index(drawn["last"]) + 1 :])
+    return {"added": [added, list(range(len(added["y"])))], "run": about | last}
+
+
+def _measured(moment: Moment) -> list[float | None]:
+    """Return what tells a moment from others: of two runs, some may be of the same time."""
+    latencies_ms = (moment.latency_ms_p50, moment.latency_ms_p99)
+    return [moment.time_s, moment.throughput_rps, *latencies_ms]
 
 
 def _of_results(library: Library, sweep: _Drawn, drawn: _Drawn) -> _Answer:

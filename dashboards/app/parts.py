@@ -82,8 +82,8 @@ def link(text: str, href: str, *, loads: bool = False, size: str = _SMALL, heard
 
 def report_link(name: str) -> Any:
     """Return a link to the offline report of a result folder, or of a reproduction."""
-    # It leads to a file, not to a page.
-    return link("Report", f"/report/{quote(name)}", loads=True)
+    # It leads to a file, not to a page. Browsers take a dot at the end, the root's name, away.
+    return link("Report", f"/report/{quote(name) if name != '.' else ''}", loads=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
@@ -117,6 +117,12 @@ def _words(content: Any) -> Iterator[str]:
 def problem(title: str, *lines: str) -> Any:
     """Return a notice that something cannot be shown, and why."""
     return dmc.Alert([dmc.Text(line, size="sm") for line in lines], title=title, color="orange")
+
+
+def gone(reasons: Sequence[str]) -> Any:
+    """Return a notice that results that were chosen are not there any more, for these reasons."""
+    reload = "Reload the page to choose among those that are there."
+    return problem("These results have gone, or cannot be read", *reasons, reload)
 
 
 def no_results(title: str, root: Path) -> Any:

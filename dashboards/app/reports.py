@@ -56,6 +56,7 @@ def connect(app: Dash, library: Library) -> None:
         )
 
     app.server.add_url_rule("/report/<path:name>", view_func=send_report)
+    app.server.add_url_rule("/report/", defaults={"name": "."}, view_func=send_report)
 
 
 def _report(library: Library, name: str) -> str:

@@ -46,7 +46,8 @@ class Ears:
         if not told:
             return Followed("", None, 0.0, ())
         going_on = [name for name in told if silent_s[name] <= SILENT_S]
-        last = min(told, key=silent_s.__getitem__)
+        # At the first look nothing is known but what they say themselves.
+        last = min(told, key=lambda each: (silent_s[each], -told[each].told_at_s))
         name = next((each for each in wanted if each in going_on), last)
         return Followed(name, told[name], silent_s[name], sorted({name, *going_on}))
 

@@ -3,13 +3,19 @@
 import re
 from pathlib import Path
 
+import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 from plotly.offline import get_plotlyjs
 
 import dashboards
 from dashboards import plotly_script
 
-FIGURES = Path(dashboards.__file__).parent / "figures"
-NO_TRACES = {"figure", "layout"}
+SOURCES = Path(dashboards.__file__).parent
+KINDS = {
+    name.lower()
+    for name in dir(go)
+    if isinstance(each := getattr(go, name), type) and issubclass(each, BaseTraceType)
+}
 
 
 def test_the_version_that_is_pinned_is_made_leaner() -> None:
@@ -20,10 +26,11 @@ def test_the_version_that_is_pinned_is_made_leaner() -> None:
 
 
 def test_it_keeps_every_kind_of_trace_that_figures_are_drawn_with() -> None:
-    sources = [path.read_text(encoding="utf-8") for path in FIGURES.parent.rglob("*.py")]
-    drawn = {name.lower() for source in sources for name in re.findall(r"\bgo\.(\w+)\(", source)}
+    sources = [path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.py")]
+    named = re.findall(r"\bgo\.(\w+)\(|[\"']type[\"']: [\"'](\w+)[\"']", "\n".join(sources))
+    drawn = {(made or told).lower() for made, told in named} & KINDS
     assert {"bar", "scatter"} < drawn
-    assert drawn - NO_TRACES <= plotly_script.TRACES | {"scatter"}
+    assert drawn <= plotly_script.TRACES | {"scatter"}
 
 
 def test_a_script_of_another_make_is_left_as_it_is() -> None:

@@ -7,12 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from experiments import results
 from tests.dashboards.app.browsing import TRACES, Site, visited
 from tests.dashboards.result_set import disturbed, failed, runs_of
 from tests.dashboards.test_report import write_results
+
+NOTHING_NEW = 204
+"""What the server answers where nothing is to change."""
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -87,13 +90,18 @@ def copied(root: Path, to: Path) -> Path:
     return Path(shutil.copytree(root / "before", to / "one"))
 
 
-def test_what_else_the_results_say_is_told_where_it_is_unfolded(site: Site) -> None:
-    page = site.open("/")
-    what_was_run = page.get_by_text("What was run", exact=False)
-    expect(page.get_by_text("All that they say")).to_be_visible()
-    expect(what_was_run).to_have_count(0)
-    page.get_by_text("All that they say").press("Enter")
-    expect(what_was_run).to_be_visible()
+@pytest.mark.parametrize("name", ["of may", "20261128", "1e3"])
+def test_what_else_the_results_say_is_told_where_it_is_unfolded(
+    browser: Browser, root: Path, tmp_path: Path, name: str
+) -> None:
+    copied(root, tmp_path).rename(tmp_path / name)
+    with visited(browser, tmp_path) as site:
+        page = site.open("/")
+        what_was_run = page.get_by_text("What was run", exact=False)
+        expect(page.get_by_text("All that they say")).to_be_visible()
+        expect(what_was_run).to_have_count(0)
+        page.get_by_text("All that they say").press("Enter")
+        expect(what_was_run).to_be_visible()
 
 
 def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_path: Path) -> None:
@@ -102,6 +110,7 @@ def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_
         page = site.open("/")
         expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
         expect(page.locator("#explore-said")).not_to_be_empty()
+        expect(page.get_by_role("button", name="Read with care")).to_be_visible()
         shutil.rmtree(folder)
         page.get_by_text("p50", exact=True).click()
         expect(page.get_by_text("one: no result folder of that name", exact=True)).to_be_visible()
@@ -130,9 +139,29 @@ def test_what_an_axis_cannot_show_is_told(site: Site) -> None:
     expect(page.get_by_text(missing)).to_have_count(0)
 
 
-def test_filters_that_let_nothing_through_say_so(site: Site) -> None:
+def test_filters_that_let_nothing_through_say_so_and_can_be_cleared(site: Site) -> None:
     page = site.open("/", filters=json.dumps(["clients", "none of these"]))
     expect(page.get_by_text("No point passes these filters")).to_be_visible()
+    page.get_by_role("textbox", name="clients", exact=True).press("Backspace")
+    expect(page.get_by_text("4 points from 4 sound runs")).to_be_visible()
+
+
+def test_other_folders_are_drawn_once(site: Site) -> None:
+    page = site.open("/", folders="before")
+    expect(page.locator(TRACES)).to_have_count(2)
+    drawn: list[int] = []
+
+    def hear(response: Response) -> None:
+        asked_for = str(json.loads(response.request.post_data or "{}").get("output"))
+        if any(part in asked_for for part in ("explore-main.children", "explore-count.children")):
+            drawn.append(response.status)
+
+    page.on("response", hear)
+    choose(page, "Results", "after")
+    expect(page.get_by_text("8 points from 8 sound runs")).to_be_visible()
+    choose(page, "Colour by", "folder")
+    page.wait_for_url("**colour=folder**")
+    assert [status for status in drawn if status != NOTHING_NEW] == [200, 200]
 
 
 def test_a_percentile_and_a_scale_change_the_figure_and_the_link(site: Site) -> None:

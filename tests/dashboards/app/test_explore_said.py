@@ -49,6 +49,11 @@ def test_a_curve_that_failed_runs_cut_off_is_warned_of_before_all_else(tmp_path:
     assert warning.index("JPaxos |  with 4,000 clients") < warning.index("S-Paxos |  with 4,000")
 
 
+def test_of_results_that_have_gone_all_that_is_unfolded_is_why(tmp_path: Path) -> None:
+    words = texts(rest_said(Library(tmp_path), "gone", ["gone"]))
+    assert words.endswith("gone: no result folder of that name")
+
+
 def panel(root: Path, runs: pd.DataFrame) -> str:
     (root / "one").mkdir()
     runs.to_parquet(root / "one" / "runs.parquet")

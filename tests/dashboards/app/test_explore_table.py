@@ -132,9 +132,13 @@ def test_a_page_beyond_the_last_is_the_last(tmp_path: Path) -> None:
     assert texts(last[0]) == texts(beyond[0])
 
 
-def test_folders_that_are_gone_have_an_empty_table(tmp_path: Path) -> None:
-    shown, pages = page_of(Library(tmp_path), View(folders=("gone",), page=1))
+def test_a_table_of_nothing_says_why(tmp_path: Path) -> None:
+    library = library_of(tmp_path, runs_of(clients=(10,)))
+    shown, pages = page_of(library, View(folders=("one",), filters={"window": ("x",)}, page=1))
     assert (texts(shown), pages) == ("Nothing passes these filters.", 1)
+    shown, pages = page_of(library, View(folders=("gone",), page=1))
+    assert "gone: no result folder of that name" in texts(shown)
+    assert pages == 1
 
 
 def test_results_of_which_no_run_counts_have_every_run_in_the_table(

@@ -1,10 +1,14 @@
 """What is around every page: its head, its titles, its colour scheme."""
 
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboards import theme
-from dashboards.app import server
+from dashboards import plotly_script, theme
+from dashboards.app import frame, server
 from dashboards.app.parts import graph
 from dashboards.figures import throughput
 from experiments.summarise import summary
@@ -108,3 +112,21 @@ def test_a_page_fits_its_window(site: Site, path: str, width: int) -> None:
     expect(page.locator("#page > *").first).to_be_attached()
     expect(page.locator("[data-dash-is-loading=true]")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_script_of_plotly_that_is_served_is_the_lean_one_and_is_kept(root: Path) -> None:
+    client = server.create(root).server.test_client()
+    led_to = re.findall(r'(?:src|href)="([^"]*)"', client.get("/").text)
+    assert [each for each in led_to if "plotly" in each] == [frame._PLOTLY]
+    answer = client.get(frame._PLOTLY)
+    assert answer.mimetype == "text/javascript"
+    assert answer.text == plotly_script.text()
+    known = client.get(frame._PLOTLY, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (known.status_code, known.data) == (304, b"")
+
+
+def test_a_page_loads_one_script_of_plotly(site: Site, sample: str) -> None:
+    asked: list[str] = []
+    site.page.on("request", lambda request: asked.append(urlsplit(request.url).path))
+    expect_paper(site.open(sample), "light")
+    assert [path for path in asked if "plotly" in path] == [frame._PLOTLY]

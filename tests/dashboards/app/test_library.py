@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboards.app import explore, explore_said, one_run
+from dashboards.app import explore, explore_doubts, explore_said, explore_table, one_run
 from dashboards.app.library import Library
+from dashboards.app.view import View
 from experiments import progress, results, summarise
 from experiments.results import ResultsError
 from tests.dashboards.app.seen import texts
@@ -274,3 +275,33 @@ def test_the_same_point_of_two_folders_has_two_names(tmp_path: Path) -> None:
     for name in ("one", "other"):
         record(tmp_path / name, clients=(1, 10))
     assert Library(tmp_path).points(["one", "other"]).index.is_unique
+
+
+class Vanishing(Library):
+    """Has its folders vanish after so many looks at them."""
+
+    def __init__(self, root: Path, looks: int) -> None:
+        super().__init__(root)
+        self._looks = looks
+
+    def path(self, name: str) -> Path:
+        self._looks -= 1
+        if self._looks < 0:
+            raise ResultsError(f"{name}: gone")
+        return super().path(name)
+
+
+@pytest.mark.parametrize("looks", range(9))
+def test_a_folder_may_go_in_the_middle_of_an_answer(tmp_path: Path, looks: int) -> None:
+    record(tmp_path / "one", clients=(1,))
+    view = View(folders=("one",), page=1)
+    said = Vanishing(tmp_path, looks).linted(["one"])
+    assert said.empty == (looks == 0)
+    assert "rule" in said
+    table = texts(explore_table.page_of(Vanishing(tmp_path, looks), view)[0])
+    assert "JPaxos" in table or "one: gone" in table
+    _, main = explore._body(Vanishing(tmp_path, looks), view)
+    assert "one: gone" in texts(main) or looks > 1
+    explore_doubts.caution_notice(Vanishing(tmp_path, looks), view)
+    explore_doubts.lost_notice(Vanishing(tmp_path, looks), view)
+    assert texts(explore_said.results_said(Vanishing(tmp_path, looks), ["one"]))

@@ -108,6 +108,18 @@ def test_the_next_run_begins_anew(live: Page, folder: Path) -> None:
     wait_until(live, "it.data?.every(line => line.x.length == 1)")
 
 
+def test_a_run_that_begins_again_begins_anew(live: Page, folder: Path) -> None:
+    """Its id is the same; its moments may be later than those that are drawn, or of their times."""
+    progress.write(folder, told())
+    wait_until(live, "it.data?.[0]?.x.length == 3")
+    for times_s, throughput_rps in ((0.75, 1.25, 1.75, 2.25), 2e3), ((0.75, 1.25, 2.25, 2.5), 3e3):
+        moments = tuple(moment(each, throughput_rps=throughput_rps) for each in times_s)
+        progress.write(folder, told(run=msgspec.structs.replace(BEGUN, moments=moments)))
+        wait_until(live, f"it.data[0].y.at(-1) == {throughput_rps}")
+        assert drawn(live, "it.data[0].x") == [0.0, *times_s]
+        assert set(drawn(live, "it.data[0].y")) == {None, throughput_rps}
+
+
 def test_faults_are_told_and_marked_as_they_happen(live: Page, folder: Path) -> None:
     progress.write(folder, told())
     expect(live.get_by_text("1.00 k req/s")).to_be_visible()
@@ -213,6 +225,20 @@ def test_of_two_sweeps_either_can_be_chosen_and_the_link_names_it(
         page.reload()
         expect(page.get_by_role("heading", name="Live: other")).to_be_visible()
         expect(page.get_by_role("textbox", name="Several sweeps")).to_have_value("other")
+
+
+def test_the_same_run_of_two_folders_is_drawn_as_two(
+    live: Page, tmp_path: Path, folder: Path
+) -> None:
+    progress.write(folder, told())
+    wait_until(live, "it.data?.[0]?.x.length == 3")
+    moments = (*BEGUN.moments, moment(1.5, throughput_rps=2e3), moment(2.0, throughput_rps=2e3))
+    (tmp_path / "other").mkdir()
+    run = msgspec.structs.replace(BEGUN, moments=moments[1:])
+    progress.write(tmp_path / "other", told(run=run))
+    (folder / PROGRESS_FILE).unlink()
+    wait_until(live, "it.data[0].y.at(-1) == 2e3")
+    assert drawn(live, "it.data[0].x") == [0.0, 1.0, 1.5, 2.0]
 
 
 def test_of_one_sweep_there_is_no_choice_but_the_link_names_it(live: Page, folder: Path) -> None:

@@ -18,8 +18,10 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, expect
 
 from dashboards.app import server
-from experiments import results
+from experiments import progress, results
 from tests.dashboards.app.browsing import TRACES, Site, visited
+from tests.dashboards.app.test_reproduced import write
+from tests.experiments.test_progress import PROGRESS
 
 PATIENCE_S = 60
 UNREACHABLE = "192.0.2.1"
@@ -132,6 +134,28 @@ def test_what_nobody_foresaw_is_told_on_the_page(
     assert "the page Failing cannot be shown" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/", "its name is not UTF-8"),
+        ("/compare", "Nothing to compare yet"),
+        ("/reports", "its name is not UTF-8"),
+        ("/live", "results so far in good"),
+        ("/reproduction", "The S-Paxos evaluation, reproduced"),
+    ],
+)
+def test_a_name_that_is_not_utf_8_takes_no_page_down(
+    browser: Browser, root: Path, tmp_path: Path, path: str, said: str
+) -> None:
+    for name in (b"good", b"bad\xff"):
+        folder = tmp_path / os.fsdecode(name)
+        shutil.copytree(root / "before", folder / "suite")
+        (folder / "scorecard.json").write_text("[]")
+        progress.write(folder, PROGRESS)
+    with visited(browser, tmp_path) as site:
+        expect(site.open(path).get_by_text(said)).to_be_visible()
+
+
 # --- Reports ------------------------------------------------------------------------------------
 
 
@@ -159,6 +183,24 @@ def test_the_page_of_reports_leads_to_them_and_tells_of_what_is_broken(site: Sit
     with page.expect_download() as download:
         page.get_by_role("row", name="before").get_by_role("link", name="Report").click()
     assert download.value.suggested_filename == "paxoscope-before.html"
+
+
+def test_a_root_that_holds_results_itself_has_a_report(browser: Browser, root: Path) -> None:
+    with visited(browser, root / "before") as site:
+        assert reported(site, "results") == "paxoscope.html"
+
+
+def test_a_root_that_is_a_reproduction_has_a_report(browser: Browser, tmp_path: Path) -> None:
+    with visited(browser, write(tmp_path)) as site:
+        assert reported(site, "reproduction") == "paxoscope.html"
+
+
+def reported(site: Site, what: str) -> str:
+    """Return the name of the file that the report of what is there comes as."""
+    page = site.open("/reports")
+    with page.expect_download() as download:
+        page.get_by_role("row", name=f". {what}").get_by_role("link", name="Report").click()
+    return download.value.suggested_filename
 
 
 # --- Start and end ------------------------------------------------------------------------------

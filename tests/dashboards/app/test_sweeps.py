@@ -35,9 +35,14 @@ def ears(tmp_path: Path, clock: Clock) -> Ears:
     return Ears(Library(tmp_path))
 
 
-def tell(folder: Path) -> None:
+def tell(folder: Path, told_at_s: float | None = None) -> None:
     told = Progress(
-        suite=folder.name, runs=4, ended=1, failed=0, told_at_s=time.time(), remaining_s=9.0
+        suite=folder.name,
+        runs=4,
+        ended=1,
+        failed=0,
+        told_at_s=told_at_s or time.time(),
+        remaining_s=9.0,
     )
     progress.write(folder, told)
 
@@ -70,6 +75,15 @@ def test_one_that_was_stopped_by_force_gives_way_to_one_that_goes_on(
     tell(tmp_path / "other")
     clock.now_s += sweeps.SEARCH_S
     assert ears.follow(["one"])[::3] == ("other", ["other"])
+
+
+@pytest.mark.parametrize("latest", ["one", "other"])
+def test_at_the_first_look_the_one_that_told_last_is_followed(
+    ears: Ears, tmp_path: Path, latest: str
+) -> None:
+    for name in ("one", "other"):
+        tell(tmp_path / name, told_at_s=1e9 + (name == latest))
+    assert ears.follow([""]).name == latest
 
 
 def test_folders_are_not_searched_each_time(ears: Ears, tmp_path: Path, clock: Clock) -> None:
