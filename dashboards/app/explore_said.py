@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape, unescape
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 import dash_mantine_components as dmc
 import pandas as pd
@@ -32,8 +32,8 @@ _IN = "in "
 """Before a folder's name in an id: Dash finds no component whose id reads as a number."""
 
 _FURTHER = {
-    "/reproduction": ("Reproduction", "the claims of the S-Paxos paper, tested"),
-    "/compare": ("Compare", "two results, point by point"),
+    "/reproduction": ("Reproduction", "the claims of the paper, tested"),
+    "/compare": ("Compare", "before and after"),
     "/messages": ("Messages", "one request, step by step"),
 }
 
@@ -119,19 +119,20 @@ def _shown_first(folders: Sequence[str]) -> int:
 
 def _told(library: Library, folder: str, name: str, count: int) -> Any:
     """Return the findings that matter most, so many and so many sentences of each."""
-    warnings, first, _ = _sorted(_findings(library, folder), count)
+    told = _sorted(_findings(library, folder), count)
     return html.Div(
         [
             *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
-            *(_warning(library, folder, _shortened(each, count)) for each in warnings),
+            *(dmc.Box(components(each.text), c="dimmed", mb=4) for each in told.ran),
+            *(_warning(library, folder, _shortened(each, count)) for each in told.warnings),
             dmc.SimpleGrid(
-                [_finding(library, folder, _shortened(each, count)) for each in first],
+                [_finding(library, folder, _shortened(each, count)) for each in told.first],
                 cols={"base": 1, "md": count},
                 spacing="lg",
             ),
             html.Details(
                 [
-                    html.Summary("All that they say", id={"unfold": _IN + folder}),
+                    html.Summary("Details", id={"unfold": _IN + folder}),
                     html.Div("...", id={"unfolded": _IN + folder}),
                 ]
             ),
@@ -147,12 +148,12 @@ def rest_said(library: Library, folder: str, folders: Sequence[str]) -> list[Any
         findings = library.findings(folder)
     except ResultsError as error:
         return [_finding(library, folder, _untold(error))]
-    warnings, first, rest = _sorted(findings, count)
+    told = _sorted(findings, count)
     longer = [
         each._replace(items=each.items[count:], about=each.about[count:], text="")
-        for each in (*warnings, *first)
+        for each in (*told.warnings, *told.first)
     ]
-    folded = [*longer, *rest]
+    folded = [*longer, *told.rest]
     return [_finding(library, folder, each) for each in folded if each.text or each.items]
 
 
@@ -168,14 +169,21 @@ def _untold(error: ResultsError) -> Finding:
     return Finding("These results cannot be told in words", told, [], is_warning=True)
 
 
-def _sorted(
-    findings: Sequence[Finding], count: int
-) -> tuple[Sequence[Finding], Sequence[Finding], Sequence[Finding]]:
-    """Return the warnings, the findings that matter most, and the others."""
+class _Sorted(NamedTuple):
+    """Findings by where they are told."""
+
+    ran: Sequence[Finding]
+    """What was run, if anything counts."""
+    warnings: Sequence[Finding]
+    first: Sequence[Finding]
+    """What matters most."""
+    rest: Sequence[Finding]
+
+
+def _sorted(findings: Sequence[Finding], count: int) -> _Sorted:
     warnings = [each for each in findings if each.is_warning]
-    findings = [each for each in findings if not each.is_warning]
-    # The first says what was run, which the controls show, too.
-    return warnings, findings[1 : 1 + count], [*findings[:1], *findings[1 + count :]]
+    others = [each for each in findings if not each.is_warning]
+    return _Sorted(others[:1], warnings, others[1 : 1 + count], others[1 + count :])
 
 
 def _shortened(finding: Finding, count: int) -> Finding:

@@ -165,7 +165,7 @@ def _head(root: Path) -> Any:
             ),
             html.Nav(dmc.Group(id="links", gap="md"), **_labelled("Pages")),
             dmc.Text(
-                f"results in {root}", c="dimmed", size="sm", ml="auto", truncate="start", maw="40%"
+                f"folder: {root}", c="dimmed", size="sm", ml="auto", truncate="start", maw="40%"
             ),
             dmc.ColorSchemeToggle(
                 lightIcon="\N{BLACK SUN WITH RAYS}",

@@ -97,11 +97,13 @@ def test_what_else_the_results_say_is_told_where_it_is_unfolded(
     copied(root, tmp_path).rename(tmp_path / name)
     with visited(browser, tmp_path) as site:
         page = site.open("/")
-        what_was_run = page.get_by_text("What was run", exact=False)
-        expect(page.get_by_text("All that they say")).to_be_visible()
-        expect(what_was_run).to_have_count(0)
-        page.get_by_text("All that they say").press("Enter")
-        expect(what_was_run).to_be_visible()
+        expect(page.get_by_text("on 3 replicas, with")).to_be_visible()
+        further = page.get_by_text("Latency under the lightest load")
+        details = page.get_by_text("Details", exact=True)
+        expect(details).to_be_visible()
+        expect(further).to_have_count(0)
+        details.press("Enter")
+        expect(further).to_be_visible()
 
 
 def test_of_results_that_have_gone_it_says_so(browser: Browser, root: Path, tmp_path: Path) -> None:
@@ -301,6 +303,9 @@ def test_a_click_on_the_bar_of_a_host_opens_a_run_of_its_point(
     write_results(tmp_path / "one", runs_of(("jpaxos",), clients=(10, 1_000), repeats=1))
     with visited(browser, tmp_path) as site:
         page = site.open("/", figure=figure)
+        # What is told above moves the figure when it comes.
+        expect(page.locator("#explore-said")).not_to_be_empty()
+        expect(page.get_by_role("button", name="Read with care")).to_be_visible()
         bar = page.locator(".barlayer .point").first
         bar.hover(force=True)
         expect(page.locator(".hoverlayer").get_by_text("duration_s: 1")).to_be_visible()
