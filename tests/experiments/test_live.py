@@ -421,7 +421,7 @@ def test_ctrl_c_amid_faults_leaves_neither_processes_nor_storage(
     try:
         command.read_until("faulty: ")
         family = _wait_for_paused(command)
-        assert list(stored.glob("paxoscope-*/replica-*/journal"))
+        assert list(stored.glob("paxoscope-*/*/replica-*/journal"))
         command.press_ctrl_c()
         assert command.ended().code == 130
     finally:
@@ -456,8 +456,8 @@ def _wait_for_storage(stored: Path) -> Path:
     """Wait until replicas have stored something; return the folder of their keeper."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for journal in stored.glob("paxoscope-*/replica-*/journal"):
-            return journal.parents[1]
+        for journal in stored.glob("paxoscope-*/*/replica-*/journal"):
+            return journal.parents[2]
     raise AssertionError("nothing is stored")
 
 
