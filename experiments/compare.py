@@ -83,7 +83,7 @@ def compare(
     share, too.
     """
     keys = point_settings(runs_a, runs_b)
-    points_a, points_b = _by_point(runs_a, keys), _by_point(runs_b, keys)
+    points_a, points_b = by_point(runs_a, keys), by_point(runs_b, keys)
     rows = [
         _compared(keys, points_a.get(point, []), points_b.get(point, []), threshold)
         for point in sorted(points_a | points_b)
@@ -149,7 +149,7 @@ def _some(values: Mapping[object, None]) -> str:
     return ", ".join([*first, *(["..."] if len(values) > _VALUES_SHOWN else [])])
 
 
-def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> dict[_Point, list[_Run]]:
+def by_point(runs: pd.DataFrame, keys: Sequence[str]) -> dict[_Point, list[_Run]]:
     """Return the runs of each point, by the values of its `keys`."""
     points: dict[_Point, list[_Run]] = {}
     for row in runs.to_dict("records"):
@@ -271,7 +271,7 @@ def _badness(row: Row) -> tuple[int, float]:
 def _changed_settings(runs_a: pd.DataFrame, runs_b: pd.DataFrame) -> Iterator[Row]:
     keys = point_settings(runs_a, runs_b)
     runs_a, runs_b = _from_first(runs_a), _from_first(runs_b)
-    points_a, points_b = _by_point(runs_a, keys), _by_point(runs_b, keys)
+    points_a, points_b = by_point(runs_a, keys), by_point(runs_b, keys)
     firsts = [(points_a[point][0], points_b[point][0]) for point in points_a if point in points_b]
     if not firsts:
         yield from _changed_values(runs_a, runs_b)

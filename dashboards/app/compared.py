@@ -22,6 +22,7 @@ from experiments.compare import (
     THRESHOLD,
     UNMATCHED,
     VERDICTS,
+    by_point,
     changes,
     compare,
     point_settings,
@@ -243,7 +244,7 @@ def _points(
     marks: Mapping[str, pd.DataFrame],
 ) -> Any:
     keys = point_settings(runs_a, runs_b)
-    sides = {"Before": _by_point(runs_a, keys), "After": _by_point(runs_b, keys)}
+    sides = {"Before": _links_to(runs_a, keys), "After": _links_to(runs_b, keys)}
     marks_of = {name: dict(iter(of_side.groupby("run_id"))) for name, of_side in marks.items()}
     none = marks["After"].iloc[:0]
     rows = []
@@ -253,8 +254,8 @@ def _points(
         marked = [
             marks_of[name][run_id]
             for name, runs in runs_of.items()
-            for run_id in runs["run_id"]
-            if run_id in marks_of[name]
+            for run in runs
+            if (run_id := run["run_id"]) in marks_of[name]
         ]
         its_own = pd.concat(marked) if marked else none
         links = [_run_link(name, runs) for name, runs in runs_of.items()]
@@ -272,10 +273,10 @@ def _points(
     )
 
 
-def _by_point(runs: pd.DataFrame, keys: Sequence[str]) -> Mapping[tuple[Any, ...], pd.DataFrame]:
-    """Return the runs of each point, by its settings as `experiments.compare.compare` has them."""
-    runs = runs.assign(is_sound=is_sound(runs))
-    return dict(iter(runs.groupby([*keys], sort=False, observed=True))) if keys else {(): runs}
+def _links_to(runs: pd.DataFrame, keys: Sequence[str]) -> Mapping[Any, Sequence[Mapping[Any, Any]]]:
+    """Return what links to the runs of each point need to know, by the point's settings."""
+    told = runs[[*keys, "folder", "run_id"]].assign(is_sound=is_sound(runs))
+    return by_point(told, keys)
 
 
 def _marked(shown: Any, marks: pd.DataFrame, column: str) -> Any:
@@ -308,10 +309,9 @@ def _measure(row: Mapping[Any, Any], measure: str, marks: pd.DataFrame) -> Any:
     return dmc.Box([values, said])
 
 
-def _run_link(name: str, runs: pd.DataFrame) -> Any:
+def _run_link(name: str, runs: Sequence[Mapping[Any, Any]]) -> Any:
     """Return a link to a run of a point, a sound one if there is any."""
-    sound = runs[runs["is_sound"]]
-    run = (sound if len(sound) else runs).iloc[0]
+    run = next((run for run in runs if run["is_sound"]), runs[0])
     href = one_run.link(str(run["folder"]), str(run["run_id"]))
     return link(name.lower(), href)
 

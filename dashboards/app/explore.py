@@ -356,9 +356,10 @@ def _row(library: Library, event: Mapping[str, Any] | None, folders: list[str]) 
     name = event["points"][0].get("customdata") if event else None
     if not isinstance(name, str):
         return None
-    points, runs = library.points(folders), library.runs(folders)
+    points = library.points(folders)
     if name in points.index:
         return points.loc[name]
+    runs = library.runs(folders)
     found = runs[names_of(runs) == name] if len(runs) else runs
     return None if found.empty else found.iloc[0]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape, unescape
 from itertools import zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import dash_mantine_components as dmc
 import pandas as pd
@@ -113,20 +113,32 @@ def run_ids_of(library: Library, point: "pd.Series[Any]") -> list[str]:
     return [str(run_id) for run_id in same.loc[summarise.is_sound(same), "run_id"]]
 
 
+class _Lint(NamedTuple):
+    """What the linter says of a folder, found once for all that is told of it."""
+
+    library: Library
+    folder: str
+    said: pd.DataFrame
+
+    @classmethod
+    def of(cls, library: Library, folder: str) -> Self:
+        return cls(library, folder, library.linted([folder]))
+
+
 def _shown_first(folders: Sequence[str]) -> int:
     return _FIRST if len(folders) == 1 else _FIRST // 2
 
 
 def _told(library: Library, folder: str, name: str, count: int) -> Any:
     """Return the findings that matter most, so many and so many sentences of each."""
-    told = _sorted(_findings(library, folder), count)
+    told, lint = _sorted(_findings(library, folder), count), _Lint.of(library, folder)
     return html.Div(
         [
             *([dmc.Text(name, fw=600, c="dimmed", size="sm")] if name else []),
             *(dmc.Box(components(each.text), c="dimmed", mb=4) for each in told.ran),
-            *(_warning(library, folder, _shortened(each, count)) for each in told.warnings),
+            *(_warning(lint, _shortened(each, count)) for each in told.warnings),
             dmc.SimpleGrid(
-                [_finding(library, folder, _shortened(each, count)) for each in told.first],
+                [_finding(lint, _shortened(each, count)) for each in told.first],
                 cols={"base": 1, "md": count},
                 spacing="lg",
             ),
@@ -147,14 +159,14 @@ def rest_said(library: Library, folder: str, folders: Sequence[str]) -> list[Any
     try:
         findings = library.findings(folder)
     except ResultsError as error:
-        return [_finding(library, folder, _untold(error))]
-    told = _sorted(findings, count)
+        return [_finding(_Lint.of(library, folder), _untold(error))]
+    told, lint = _sorted(findings, count), _Lint.of(library, folder)
     longer = [
         each._replace(items=each.items[count:], about=each.about[count:], text="")
         for each in (*told.warnings, *told.first)
     ]
     folded = [*longer, *told.rest]
-    return [_finding(library, folder, each) for each in folded if each.text or each.items]
+    return [_finding(lint, each) for each in folded if each.text or each.items]
 
 
 def _findings(library: Library, folder: str) -> Sequence[Finding]:
@@ -192,9 +204,9 @@ def _shortened(finding: Finding, count: int) -> Finding:
     return finding._replace(heading=finding.heading + counted, items=items)
 
 
-def _finding(library: Library, folder: str, finding: Finding) -> Any:
+def _finding(lint: _Lint, finding: Finding) -> Any:
     said = [html.Strong(f"{finding.heading}. "), *components(finding.text)]
-    items = list(_items(library, folder, finding))
+    items = list(_items(lint, finding))
     if len(items) == 1:
         said += items[0]
     elif items:
@@ -203,9 +215,9 @@ def _finding(library: Library, folder: str, finding: Finding) -> Any:
     return html.Div(said, style={"marginBottom": 4})
 
 
-def _warning(library: Library, folder: str, finding: Finding) -> Any:
+def _warning(lint: _Lint, finding: Finding) -> Any:
     """Return a finding on as few lines as it takes: what is below shall be seen, too."""
-    items = _items(library, folder, finding)
+    items = _items(lint, finding)
     listed = [part for item in items for part in ("; ", *item)][1:]
     said = [html.Strong(f"{finding.heading}. "), *components(finding.text), " ", *listed]
     if listed:
@@ -214,19 +226,18 @@ def _warning(library: Library, folder: str, finding: Finding) -> Any:
     return dmc.Alert(said, color="red", px="xs", py=4, my=4, styles=small)
 
 
-def _items(library: Library, folder: str, finding: Finding) -> Iterator[list[Any]]:
+def _items(lint: _Lint, finding: Finding) -> Iterator[list[Any]]:
     """Yield the sentences of a finding, with the marks of the linter."""
-    said = library.linted([folder]) if finding.about else pd.DataFrame()
     for item, about in zip_longest(finding.items, finding.about[: len(finding.items)]):
-        yield [*components(item), *_marks(library, folder, said, about)]
+        yield [*components(item), *_marks(lint, about)]
 
 
-def _marks(library: Library, folder: str, said: pd.DataFrame, about: About | None) -> Iterator[Any]:
+def _marks(lint: _Lint, about: About | None) -> Iterator[Any]:
     """Yield a mark where the linter has something to say of the numbers of a sentence."""
     if about:
-        points = [pd.Series({**point, "folder": folder}) for point in about.points]
-        run_ids = [run_id for point in points for run_id in run_ids_of(library, point)]
-        of_runs = said[said["run_id"].isin(run_ids)]
+        points = [pd.Series({**point, "folder": lint.folder}) for point in about.points]
+        run_ids = [run_id for point in points for run_id in run_ids_of(lint.library, point)]
+        of_runs = lint.said[lint.said["run_id"].isin(run_ids)]
         for mark in care.mark(pd.concat(care.about(of_runs, each) for each in about.columns)):
             yield html.Span(mark, style={"display": "inline-block", "marginLeft": 4})
 
